@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"jm-directory-server/server/wire/vectors"
+
+	"pgregory.net/rapid"
+)
+
+func TestEntryFormIsTheReceiversAndDeparturesArePlain(t *testing.T) {
+	serving := Location{Host: goodOnion, Port: 5222}
+	features := []string{"neutrino_compat", "ping"}
+	for _, c := range []struct {
+		e    Entry
+		rich bool
+		want string
+	}{
+		{Entry{Nick: "n", Location: serving, Features: features}, true, "n;" + goodOnion + ":5222;F:neutrino_compat+ping"},
+		{Entry{Nick: "n", Location: serving, Features: features}, false, "n;" + goodOnion + ":5222"},
+		{Entry{Nick: "n", Location: serving}, true, "n;" + goodOnion + ":5222"},
+		{Entry{Nick: "n", Features: features}, true, "n;NOT-SERVING-ONION;F:neutrino_compat+ping"},
+		{Entry{Nick: "n", Location: serving, Features: features, Gone: true}, true, "n;" + goodOnion + ":5222;D"},
+		{Entry{Nick: "n", Gone: true, Features: features}, true, "n;NOT-SERVING-ONION;D"},
+		{Entry{Nick: "n", Location: Location{Host: "::1", Port: 1}}, true, "n;[::1]:1"},
+	} {
+		if got := AppendEntry([]byte("x,"), c.e, c.rich); string(got) != "x,"+c.want {
+			t.Errorf("%+v: %q, want %q", c.e, got, c.want)
+		}
+	}
+}
+
+func TestPeerlistReaderIsLenient(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want string // as we would send it
+	}{
+		{"", ""},
+		{",,;,", ";NOT-SERVING-ONION"},
+		{"n;nonsense;D", "n;NOT-SERVING-ONION;D"},
+		{"n;127.0.0.1:1;X;F:;F:b+a;;F:+c", "n;127.0.0.1:1;F:b+a+c"},
+		{"n;127.0.0.1:1;d;f:x;D ", "n;127.0.0.1:1"},
+	} {
+		var got []string
+		for _, e := range ParsePeerlist([]byte(c.in)) {
+			got = append(got, string(AppendEntry(nil, e, true)))
+		}
+		if s := strings.Join(got, ","); s != c.want {
+			t.Errorf("%q: %q, want %q", c.in, s, c.want)
+		}
+	}
+}
+
+func TestPeerlistParsesBackToTheSame(t *testing.T) {
+	entry := rapid.Custom(func(t *rapid.T) Entry {
+		e := Entry{Nick: anyNick.Draw(t, "nick"), Location: anyLocation.Draw(t, "location"), Gone: rapid.Bool().Draw(t, "gone")}
+		if !e.Gone {
+			e.Features = anyFeatures.Draw(t, "features")
+		}
+		return e
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		entries := rapid.SliceOfN(entry, 0, 5).Draw(t, "entries")
+		rich := rapid.Bool().Draw(t, "rich")
+		var line []byte
+		for i, e := range entries {
+			if i > 0 {
+				line = append(line, ',')
+			}
+			line = AppendEntry(line, e, rich)
+		}
+		got := ParsePeerlist(line)
+		if len(got) != len(entries) {
+			t.Fatalf("%d entries, want %d", len(got), len(entries))
+		}
+		for i, e := range entries {
+			if !rich {
+				e.Features = nil
+			}
+			if got[i].Nick != e.Nick || got[i].Location != e.Location || got[i].Gone != e.Gone || !slices.Equal(got[i].Features, e.Features) {
+				t.Fatalf("%+v comes back as %+v", e, got[i])
+			}
+		}
+	})
+}
+
+func FuzzPeerlist(f *testing.F) {
+	for _, r := range vectors.Load[vectors.Record](f, "peerlists.jsonl") {
+		env, err := new(Parser).Parse(bytes.TrimRight(r.Wire(f), "\r\n"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.Clone(env.Line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		entries := ParsePeerlist(line)
+		if len(entries) > bytes.Count(line, []byte(","))+1 {
+			t.Fatalf("%d entries of %q", len(entries), line)
+		}
+		for _, e := range entries {
+			if strings.ContainsAny(e.Nick, ",;") || strings.ContainsAny(strings.Join(e.Features, ""), ",;+") {
+				t.Fatalf("separators in %+v", e)
+			}
+			if e.Gone {
+				e.Features = nil
+			}
+			again := ParsePeerlist(AppendEntry(nil, e, true))
+			if len(again) != 1 || again[0].Nick != e.Nick || again[0].Location != e.Location || again[0].Gone != e.Gone ||
+				!slices.Equal(again[0].Features, e.Features) {
+				t.Fatalf("%+v comes back as %+v", e, again)
+			}
+		}
+	})
+}
