@@ -1,0 +1,173 @@
+package server
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"jm-directory-server/server/wire"
+	"jm-directory-server/server/wire/vectors"
+)
+
+// TestBusyServerLosesAndMixesNothing has peers send to all and to each other as fast as they can while others come
+// and go, and has every receiver check that each sender's messages are whole, in order and complete. Released
+// frames are overwritten in tests, so that one used too long shows.
+func TestBusyServerLosesAndMixesNothing(t *testing.T) {
+	overSockets(t, func(t *testing.T, start func(testing.TB, *Server) net.Addr) {
+		const peers, messages = 16, 150
+		s := newServer(t, func(o *Options) { unlimited(o); o.Flushers = 3 })
+		addr := start(t, s)
+		var cs []*client
+		for i := range peers {
+			cs = append(cs, join(t, addr, testNick(i), testLocation(i)))
+		}
+		stop := make(chan struct{})
+		var churn, work sync.WaitGroup
+		churn.Go(func() { comeAndGo(t, addr, stop) })
+		for i, c := range cs {
+			work.Go(func() { talk(c, cs[(i+1)%peers], i, messages) })
+			work.Go(func() { listenTo(c, cs, messages) })
+		}
+		work.Wait()
+		close(stop)
+		churn.Wait()
+		if err := s.consistent(); err != nil {
+			t.Error(err)
+		}
+		for r, n := range s.Status().Reasons {
+			if r.Kind() == "evicted" || r.Kind() == "dropped" && r != DroppedUnknownTarget {
+				t.Errorf("%v %v: %d", r.Kind(), r, n)
+			}
+		}
+	})
+}
+
+// comeAndGo joins, speaks and leaves at once, until stop.
+func comeAndGo(t *testing.T, addr net.Addr, stop chan struct{}) {
+	for i := 1000; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		c := dial(t, addr)
+		c.nick = testNick(i)
+		c.send(wire.ClientHandshake, handshakeOf(c.nick, wire.Location{}))
+		c.public("hp2 P00")
+		c.close()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// numbered is message k of a sender: its length and content follow from k.
+func numbered(k int) string {
+	return fmt.Sprintf("text %d %s", k, strings.Repeat(string(rune('a'+k%26)), k*37%3000))
+}
+
+func talk(c, to *client, seed, messages int) {
+	r := rand.New(rand.NewPCG(1, uint64(seed)))
+	for k := range messages {
+		c.public(numbered(k))
+		c.private(to.nick, numbered(k))
+		if r.IntN(20) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// listenTo reads until all that is due has come. Its client's sending goroutine runs beside it.
+func listenTo(c *client, all []*client, messages int) {
+	next := map[string]int{} // per sender and kind
+	left := (len(all)-1)*messages + messages
+	for left > 0 && !c.tb.Failed() { // those who come and go never let it become quiet
+		typ, line, err := c.next(patience)
+		if err != nil {
+			c.tb.Errorf("%s: %d messages are missing: %v", c.nick, left, err)
+			return
+		}
+		if typ == wire.Peerlist {
+			continue
+		}
+		m, err := wire.SplitMessage([]byte(line))
+		if err != nil {
+			c.tb.Errorf("%s got %q", c.nick, line)
+			return
+		}
+		if strings.HasPrefix(string(m.Body), "hp2") {
+			continue
+		}
+		key := strconv.Itoa(int(typ)) + string(m.From)
+		if to := string(m.To); (typ == wire.Privmsg) != (to == c.nick) || string(m.Body) != numbered(next[key]) {
+			c.tb.Errorf("%s got %v %.80q, want message %d of %s", c.nick, typ, line, next[key], m.From)
+			return
+		}
+		next[key]++
+		left--
+	}
+}
+
+// FuzzConnection feeds a peer's bytes to a server next to an honest peer: whatever they are, nothing breaks, the
+// honest peer stays, and what it gets is well formed.
+func FuzzConnection(f *testing.F) {
+	nick := testNick(1)
+	hello, err := wire.AppendEnvelope(nil, wire.ClientHandshake, []byte(handshakeOf(nick, wire.Location{})))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, m := range []rawMessage{
+		{wire.Pubmsg, nick + "!PUBLIC!sw0reloffer 0"}, {wire.Privmsg, nick + "!" + testNick(2) + "!fill"},
+		{wire.GetPeerlist, ""}, {wire.Ping, ""}, {wire.Pong, ""}, {wire.Disconnect, ""}, {wire.NickProof, "{}"}, {wire.LocalDisconnect, "x"},
+	} {
+		b, err := wire.AppendEnvelope(nil, m.Type, []byte(m.Line))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(hello[:len(hello):len(hello)], b...), 7)
+		f.Add(b, 1)
+	}
+	for _, file := range []string{"envelopes.jsonl", "messages.jsonl"} {
+		for _, r := range vectors.Load[vectors.Record](f, file) {
+			if b := r.Wire(f); len(b) < 2000 { // the engine is slow with longer ones
+				f.Add(append(hello[:len(hello):len(hello)], b...), len(hello)+1)
+			}
+		}
+	}
+	for _, r := range vectors.Load[vectors.Record](f, "handshakes.jsonl") {
+		f.Add(r.Wire(f), 0)
+	}
+	s := newServer(f, func(o *Options) { o.HandshakeTimeout = time.Second; o.LineTimeout = time.Second })
+	addr := listen(f, s)
+	f.Fuzz(func(t *testing.T, b []byte, cut int) {
+		honest := join(t, addr, testNick(2), wire.Location{}, wire.FeaturePing)
+		conn, err := net.Dial(addr.Network(), addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut = max(0, min(cut, len(b))); cut > 0 {
+			conn.Write(b[:cut])
+		}
+		conn.Write(b[cut:])
+		conn.Close()
+		eventually(t, "the fuzzed connection ends", func() bool {
+			st := s.Status()
+			return st.Handshaking == 0 && st.Peers == 1
+		})
+		honest.send(wire.Ping, "")
+		for {
+			typ, _, err := honest.next(patience)
+			if err != nil {
+				t.Fatalf("the honest peer lost its connection: %v", err)
+			}
+			if typ == wire.Pong {
+				break
+			}
+		}
+		honest.close()
+		eventually(t, "all have left", func() bool { return s.Status().Peers == 0 })
+	})
+}

@@ -1,0 +1,89 @@
+package server
+
+import (
+	"time"
+
+	"jm-directory-server/server/wire"
+)
+
+// conflictPoll is how often an incumbent is looked at while it is being probed.
+const conflictPoll = 20 * time.Millisecond
+
+// conflictLeave is how long a connection that its client has ended may take to leave, with all that was sent before.
+const conflictLeave = 5 * time.Second
+
+// freshShare is the part of Options.ConflictTimeout, one in so many, within which an owner that has sent
+// anything is alive without a probe.
+const freshShare = 8
+
+// stillThere decides whether the owner of a nick that newcomer asks for is alive (protocol.md 6.4). An owner
+// that can be probed has Options.ConflictTimeout to send anything; one that cannot (a legacy client that does
+// not serve) is taken for alive until it has been silent for Options.ConflictSilence, or anyone could
+// displace it by name. The newcomer's reader runs it, which has nothing else to do.
+func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
+	c := incumbent.conn
+	if c.t.hungUp() && s.leaves(incumbent, newcomer) {
+		return false
+	}
+	if !incumbent.answersPing && !incumbent.serves() {
+		return s.now()-c.lastSeen.Load() < int64(s.opt().ConflictSilence)
+	}
+	start := s.now()
+	if start-c.lastSeen.Load() < int64(s.opt().ConflictTimeout)/freshShare {
+		return true // nobody can have it probed by asking for its nick again and again
+	}
+	last := max(c.pinged.Load(), c.probed.Load())
+	if last == 0 || last <= c.lastSeen.Load() || start-last >= int64(s.opt().ConflictTimeout) {
+		s.probe(incumbent) // at most one probe at a time, however many newcomers ask
+	} else {
+		start = last
+	}
+	tick := time.NewTicker(conflictPoll)
+	defer tick.Stop()
+	deadline := time.NewTimer(s.opt().ConflictTimeout)
+	defer deadline.Stop()
+	for {
+		if c.lastSeen.Load() >= start {
+			return true
+		}
+		if s.registry.get(incumbent.nick) != incumbent || newcomer.ended.Load() != 0 {
+			return false
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return false
+		}
+	}
+}
+
+// leaves waits until p, whose client has ended the connection, is out of the registry, which it is when what the client sent
+// before has been handled: a client that comes back at once may be here before we know that it went. It reports false
+// if that takes longer than conflictLeave.
+func (s *Server) leaves(p *peer, newcomer *conn) bool {
+	tick := time.NewTicker(conflictPoll)
+	defer tick.Stop()
+	deadline := time.NewTimer(conflictLeave)
+	defer deadline.Stop()
+	for s.registry.get(p.nick) == p && newcomer.ended.Load() == 0 {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return false
+		}
+	}
+	return true
+}
+
+// probe asks p for a sign of life in the way that it can answer: 798, or a unicast orderbook request that a
+// legacy maker answers to the directory's nick (protocol.md 5.4).
+func (s *Server) probe(p *peer) {
+	c := p.conn
+	if p.answersPing {
+		c.pinged.Store(s.now())
+		c.send(wire.Ping, nil)
+		return
+	}
+	c.probed.Store(s.now())
+	c.send(wire.Pubmsg, s.orderbookProbe)
+}

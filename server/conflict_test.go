@@ -1,0 +1,162 @@
+package server
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"jm-directory-server/server/wire"
+)
+
+// wantRefused wants the newcomer told why and closed.
+func wantRefused(t *testing.T, p *memPeer, s *Server, reason Reason, text string) {
+	t.Helper()
+	got := p.lines()
+	if len(got) != 1 || accepted(t, got[0]) || !strings.Contains(got[0].Line, text) {
+		t.Fatalf("got %v, want a refusal with %q", got, text)
+	}
+	p.wantEnded(s, reason)
+}
+
+func TestOwnerThatAnswersKeepsItsNick(t *testing.T) {
+	for _, kind := range []string{"ping", "orderbook"} {
+		t.Run(kind, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, s *Server) {
+				var owner *memPeer
+				if kind == "ping" {
+					owner = joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)
+				} else {
+					owner = joinMem(t, s, testNick(1), testLocation(1))
+				}
+				time.Sleep(time.Minute)
+				newcomer := connectMem(t, s, 1<<20)
+				newcomer.hello(testNick(1), testLocation(2))
+				if kind == "ping" {
+					owner.wantLines(rawMessage{wire.Ping, ""})
+					newcomer.wantLines() // nothing before the answer
+					owner.send(wire.Pong, "")
+				} else {
+					owner.wantLines(rawMessage{wire.Pubmsg, s.Nick() + "!PUBLIC!orderbook"})
+					owner.send(wire.Privmsg, owner.nick+"!"+s.Nick()+"!sw0reloffer 0 1 2 0 0.1")
+				}
+				time.Sleep(2 * conflictPoll)
+				wantRefused(t, newcomer, s, RefusedNickInUse, "nick in use")
+				owner.wantConnected()
+				if s.registry.get(owner.nick).conn != owner.c {
+					t.Error("the owner is not routable any more")
+				}
+			})
+		})
+	}
+}
+
+func TestDeadOwnerIsReplacedInTheOrderOfATakeOver(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		owner := joinMem(t, s, testNick(1), testLocation(1), wire.FeaturePing)
+		other := joinMem(t, s, testNick(2), wire.Location{})
+		time.Sleep(time.Minute)
+		newcomer := connectMem(t, s, 1<<20)
+		newcomer.hello(testNick(1), testLocation(2), wire.FeaturePing)
+		newcomer.send(wire.Pubmsg, testNick(1)+"!PUBLIC!orderbook") // pipelined
+		time.Sleep(s.opt().ConflictTimeout - time.Second)
+		newcomer.wantLines()
+		time.Sleep(2 * time.Second)
+		if got := newcomer.lines(); len(got) != 1 || !accepted(t, got[0]) {
+			t.Fatalf("newcomer got %v", got)
+		}
+		owner.wantEnded(s, EvictedDisplaced)
+		time.Sleep(2 * s.opt().DepartureDelay)
+		other.wantLines(
+			rawMessage{wire.Peerlist, testNick(1) + ";" + testLocation(1).String() + ";D"},
+			rawMessage{wire.Pubmsg, testNick(1) + "!PUBLIC!orderbook"},
+		)
+		other.send(wire.Privmsg, other.nick+"!"+testNick(1)+"!fill 0")
+		newcomer.wantLines(rawMessage{wire.Privmsg, other.nick + "!" + testNick(1) + "!fill 0"})
+	})
+}
+
+func TestLegacyTakerIsReplacedOnlyAfterMinutesOfSilence(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		owner := joinMem(t, s, testNick(1), wire.Location{})
+		time.Sleep(s.opt().ConflictSilence - time.Second)
+		first := connectMem(t, s, 1<<20)
+		first.hello(testNick(1), wire.Location{})
+		wantRefused(t, first, s, RefusedNickInUse, "nick in use")
+		owner.wantConnected()
+		time.Sleep(2 * time.Second)
+		second := joinMem(t, s, testNick(1), wire.Location{})
+		owner.wantEnded(s, EvictedDisplaced)
+		second.wantConnected()
+	})
+}
+
+func TestManyNewcomersMakeOneProbe(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		owner := joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)
+		time.Sleep(time.Minute)
+		var newcomers []*memPeer
+		for range 20 {
+			n := connectMem(t, s, 1<<20)
+			n.hello(testNick(1), wire.Location{})
+			newcomers = append(newcomers, n)
+		}
+		owner.wantLines(rawMessage{wire.Ping, ""})
+		owner.send(wire.Pong, "")
+		time.Sleep(2 * conflictPoll)
+		for _, n := range newcomers {
+			wantRefused(t, n, s, RefusedNickInUse, "nick in use")
+		}
+	})
+}
+
+func TestNickIsFreeAtOnceWhenItsOwnerLeavesDuringTheProbe(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		owner := joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)
+		time.Sleep(time.Minute)
+		newcomer := connectMem(t, s, 1<<20)
+		newcomer.hello(testNick(1), wire.Location{})
+		owner.lines()
+		owner.m.closeClient()
+		time.Sleep(2 * conflictPoll)
+		if got := newcomer.lines(); len(got) != 1 || !accepted(t, got[0]) {
+			t.Fatalf("newcomer got %v", got)
+		}
+	})
+}
+
+// TestDisplacedOwnerSaysNothingMore: a message that was read before its sender was replaced, and not yet routed, must not
+// follow the departure (protocol.md 6.4).
+func TestDisplacedOwnerSaysNothingMore(t *testing.T) {
+	inBubble(t, proving, func(t *testing.T, s *Server) {
+		watcher := joinMem(t, s, testNick(1), wire.Location{})
+		owner := testProver(1)
+		old := joinMem(t, s, owner.nick, wire.Location{})
+		old.send(wire.Pubmsg, owner.nick+"!PUBLIC!orderbook")
+		watcher.wantLines(rawMessage{wire.Pubmsg, owner.nick + "!PUBLIC!orderbook"})
+		joinProvenMem(t, s, owner, wire.Location{})
+		watcher.wantLines(rawMessage{wire.Peerlist, entryOf(owner.nick, wire.Location{}) + ";D"})
+		// What the old owner's goroutine does that has a message in its hands.
+		s.route(old.c, wire.Envelope{Type: wire.Pubmsg, Line: []byte(owner.nick + "!PUBLIC!cancel 0")})
+		s.route(old.c, wire.Envelope{Type: wire.Privmsg, Line: []byte(owner.nick + "!" + watcher.nick + "!fill")})
+		watcher.wantLines()
+	})
+}
+
+// TestClientThatComesBackAtOnceGetsItsNick guards that a new connection which is faster than the news of the old one's end
+// is not refused, whatever kind of client it is.
+func TestClientThatComesBackAtOnceGetsItsNick(t *testing.T) {
+	for range 50 {
+		s := newServer(t, unlimited)
+		addr := listen(t, s)
+		old := make([]*client, 20)
+		for i := range old {
+			old[i] = join(t, addr, testNick(i), wire.Location{})
+		}
+		for _, c := range old {
+			c.close()
+		}
+		for i := range old {
+			join(t, addr, testNick(i), wire.Location{})
+		}
+	}
+}

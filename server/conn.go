@@ -1,0 +1,285 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"jm-directory-server/server/wire"
+)
+
+// lingerTimeout bounds how long a connection that we end stays open for what is queued to it, and then for
+// the other side to close, so that the last line is not lost to a reset.
+const lingerTimeout = 2 * time.Second
+
+// A conn is one connection, from accept to close. A reader reads, while there is something to read; its flusher writes.
+// Other goroutines only push to its outbox and evict it.
+type conn struct {
+	s       *Server
+	id      uint64
+	circuit uint64   // of Tor; 0 with hasCircuit false
+	known   bool     // circuit is known
+	via     *circuit // the same; nil with known false
+	joined  int64    // Server.now of the accept
+	t       transport
+	f       *flusher
+	in      lineReader
+
+	ended    atomic.Uint32 // Reason; the first one stays
+	lastSeen atomic.Int64  // Server.now when the last line came
+	pinged   atomic.Int64  // Server.now of the last 798 to it; 0: none
+	probed   atomic.Int64  // Server.now of the last other probe; 0: none
+
+	limits limits // used by who reads only
+	clock  int64  // the same: Server.now of the line at hand, or of the end of the wait for what it costs
+	peer   *peer  // set at most once, by who reads, before the registry knows it
+	queued uint64 // the last that was queued of it, on the queue's clock: its private messages must not come before that
+
+	// Guarded by f.mu.
+	out    outbox
+	member int              // index in f.members, -1: not in the broadcast set
+	opened uint64           // the end of its handshake on the queue's clock: nothing may come before that
+	told   map[uint64]int64 // ids of connections whose location this one was told → when
+	toldAt int64            // the latest time in told
+	crowd  crowd            // who fills its outbox
+
+	// Guarded by handshakePool.mu: neighbours in the pool's list, by age.
+	older, newer *conn
+	inPool       bool
+}
+
+// parsers are reused by all connections: a parser is held for the time of one message.
+var parsers = sync.Pool{New: func() any { return new(wire.Parser) }}
+
+// circuitConn is implemented by connections that know their Tor circuit.
+type circuitConn interface {
+	CircuitID() (id uint64, ok bool)
+}
+
+func (s *Server) newConn(t transport, from any) *conn {
+	id := s.nextID.Add(1)
+	c := &conn{s: s, id: id, t: t, f: s.flushers[id%uint64(len(s.flushers))], member: -1, joined: s.now()}
+	c.in = lineReader{t: t, ended: &c.ended}
+	c.lastSeen.Store(s.now())
+	if cc, ok := from.(circuitConn); ok {
+		if c.circuit, c.known = cc.CircuitID(); c.known {
+			c.via = s.circuits.join(c.circuit, s.opt().MaxPeers+s.opt().MaxHandshakes)
+		}
+	}
+	return c
+}
+
+// run takes what has come until there is no more, and ends the connection if that is due. A reader calls it, at first for
+// the handshake, and then whenever there is something to read.
+func (c *conn) run() {
+	if !c.in.idle {
+		if reason := c.handshake(); reason != ReasonNone {
+			c.leave(reason)
+			return
+		}
+		c.in.idle = true
+	}
+	if reason, over := c.read(); over {
+		c.leave(reason)
+	}
+}
+
+// read handles messages until there are no more for now, or until the connection is over, and returns why it is. When it is
+// not, another reader may have it already.
+func (c *conn) read() (reason Reason, over bool) {
+	for {
+		c.in.timeout = c.s.opt().LineTimeout
+		line, err := c.in.next()
+		if err == errIdle {
+			if c.t.park(c) {
+				return ReasonNone, false
+			}
+			continue
+		}
+		if err != nil {
+			return c.readReason(err), true
+		}
+		if c.ended.Load() != 0 {
+			return ClosedReset, true // evicted with lines left in the buffer: evict's own reason stands
+		}
+		if reason := c.handle(line); reason != ReasonNone {
+			return reason, true
+		}
+	}
+}
+
+// received notes that line has come.
+func (c *conn) received(line []byte) {
+	c.clock = c.s.now()
+	c.lastSeen.Store(c.clock)
+	c.s.count.linesIn.Add(1)
+	c.s.count.bytesIn.Add(uint64(len(line) + 2))
+}
+
+// handle parses and routes one line.
+func (c *conn) handle(line []byte) Reason {
+	c.received(line)
+	p := parsers.Get().(*wire.Parser)
+	defer parsers.Put(p)
+	env, err := p.Parse(line)
+	if err != nil {
+		return ClosedMalformed
+	}
+	if !c.take(classBytes, len(line)+2) {
+		return c.drop(DroppedRateBytes)
+	}
+	return c.s.route(c, env)
+}
+
+// readReason is why reading ended.
+func (c *conn) readReason(err error) Reason {
+	switch {
+	case errors.Is(err, io.EOF):
+		return ClosedByPeer
+	case errors.Is(err, wire.ErrTooLong):
+		return ClosedTooLong
+	case errors.Is(err, errLineSlow):
+		return ClosedLineSlow
+	default:
+		return ClosedReset
+	}
+}
+
+// stallReason is why waiting for a full socket ended.
+func stallReason(err error) Reason {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return EvictedNoProgress
+	}
+	return ReasonNone
+}
+
+// evict ends the connection from another goroutine. What is queued to it is lost.
+func (c *conn) evict(reason Reason) {
+	c.ended.CompareAndSwap(0, uint32(reason))
+	c.t.close()
+}
+
+// retire ends the connection from another goroutine after what is queued to it is written.
+func (c *conn) retire(reason Reason) {
+	c.ended.CompareAndSwap(0, uint32(reason))
+	c.t.setReadDeadline(time.Unix(1, 0))
+}
+
+// leave takes the connection out of everything and closes it.
+func (c *conn) leave(reason Reason) {
+	c.ended.CompareAndSwap(0, uint32(reason))
+	reason = Reason(c.ended.Load())
+	if c.peer != nil {
+		c.s.registry.leave(c.peer)
+		c.limits.offers.drop(&c.s.count.offers)
+		c.limits.offers = nil
+		c.s.locations.remove(c.peer)
+	}
+	c.in.drop()
+	switch {
+	case reason == RefusedRate: // a flood is not waited for
+	case reason.Kind() == "refused":
+		c.linger(lingerTimeout, lingerTimeout)
+	case reason == EvictedShutdown:
+		c.linger(c.s.opt().ShutdownTimeout, lingerTimeout/4)
+	case reason == ClosedByPeer, reason == ClosedPolitely:
+		c.linger(lingerTimeout, 0) // a client may close its sending half only
+	}
+	c.f.mu.Lock()
+	c.f.kill(c, ReasonNone)
+	c.f.mu.Unlock()
+	c.t.close()
+	if c.via != nil {
+		closes := c.s.circuits.leave(c.via, c.s.now(), reason == ClosedViolation)
+		if most := c.s.opt().Circuits.MaxCloses; most > 0 && closes == most && reason == ClosedViolation {
+			c.s.endCircuit(c.via.id)
+		}
+	}
+	c.s.pool.remove(c) // only now: whoever is refused and lingers is bounded too
+	c.s.count.reasons[reason].Add(1)
+	c.log("connection ended", reason)
+	c.s.ended(c)
+}
+
+// linger waits until the outbox is empty, for at most flush. It then tells the other side that this was all,
+// and for at most drain takes what that still sends until it closes: closing a socket with unread input
+// resets it, and the reset can overtake our last line.
+func (c *conn) linger(flush, drain time.Duration) {
+	c.f.mu.Lock()
+	o := &c.out
+	if o.dead || o.len() == 0 {
+		c.f.mu.Unlock()
+	} else {
+		done := make(chan struct{})
+		o.drained = done
+		c.f.mu.Unlock()
+		t := time.NewTimer(flush)
+		defer t.Stop()
+		select {
+		case <-done:
+		case <-t.C:
+		case <-c.s.killed:
+		}
+	}
+	if drain == 0 || c.t.closeWrite() != nil || c.t.setReadDeadline(time.Now().Add(drain)) != nil {
+		return
+	}
+	defer c.in.drop()
+	c.in.idle = false
+	for left := 4 * wire.MaxLine; left > 0; {
+		n, err := c.in.fetch()
+		if err != nil || n == 0 {
+			return
+		}
+		left -= n
+	}
+}
+
+// send queues one message to this connection alone.
+func (c *conn) send(t wire.Type, line []byte) {
+	fr, err := newFrame(t, line, c.s.now())
+	if err != nil {
+		c.s.count.reasons[DroppedTooLong].Add(1)
+		return
+	}
+	c.f.mu.Lock()
+	c.f.push(c, fr)
+	c.f.mu.Unlock()
+	fr.release()
+}
+
+// log writes one debug line about the connection. Names only with Options.UnsafeLog.
+func (c *conn) log(event string, reason Reason) {
+	if !c.s.logger.IsLevelEnabled(logrus.DebugLevel) {
+		return
+	}
+	fields := logrus.Fields{"conn": strconv.FormatUint(c.id, 16)}
+	if c.known {
+		fields["circuit"] = c.circuit
+	}
+	if reason != ReasonNone {
+		fields["reason"] = reason.String()
+	}
+	if c.s.opt().UnsafeLog && c.peer != nil {
+		fields["nick"] = quote(c.peer.nick)
+		fields["location"] = quote(c.peer.location.String())
+	}
+	c.s.logger.WithFields(fields).Debug(event)
+}
+
+// maxQuoted bounds client strings in logs, in bytes before quoting.
+const maxQuoted = 256
+
+// quote makes a client's string safe for a terminal and a log line (protocol.md 10.25).
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		return strconv.QuoteToASCII(s[:maxQuoted]) + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}

@@ -1,0 +1,358 @@
+package server
+
+import (
+	"errors"
+	"sync"
+)
+
+// batchConns is how many outboxes a flusher writes between two looks at its lock.
+const batchConns = 32
+
+// A flusher owns the outboxes of its share of the connections and the part of the broadcast set that they
+// make up. It writes what has gathered: at once when idle, many frames in one call while it is behind.
+// It never waits for a receiver.
+type flusher struct {
+	s *Server
+
+	mu      sync.Mutex
+	work    sync.Cond // signalled when dirty or doomed stop being empty, or at stop
+	idle    bool      // the flusher waits for work
+	stopped bool
+	members []*conn         // handshaked connections: the broadcast set
+	dirty   []*conn         // those whose state is outboxDirty, in the order in which they became so
+	urgent  []*conn         // of these, those with a private message in their lane
+	doomed  []doom          // to be closed, outside of the lock
+	checks  []chan struct{} // to be closed by run, to show that it is alive
+	backlog int             // bytes in outboxes that are not stalled: what this flusher is behind
+	drained sync.Cond
+	waiting int // senders that wait for drained
+
+	// Only the flusher's goroutine uses these.
+	batch   [batchConns]*conn
+	vectors [batchConns]vector
+	results [batchConns]error
+	written [batchConns]int
+}
+
+type doom struct {
+	c      *conn
+	reason Reason
+}
+
+func newFlusher(s *Server) *flusher {
+	f := &flusher{s: s}
+	f.work.L, f.drained.L = &f.mu, &f.mu
+	return f
+}
+
+// push queues fr for c behind everything that waits for it, and returns the time of that on the queue's clock. The lock must be
+// held.
+func (f *flusher) push(c *conn, fr *frame) (seq uint64) {
+	seq = f.s.queued.Add(1)
+	f.queue(c, fr, seq)
+	return seq
+}
+
+// queue queues fr for c, which then holds a reference of its own; seq is 0 for c's lane. The lock must be held.
+func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
+	o := &c.out
+	if o.dead {
+		return
+	}
+	if o.state == outboxStalled && o.bytes+len(fr.b) > f.s.opt().OutboxBytes {
+		// Only a receiver that does not read gets here: while a flusher is merely behind, the senders
+		// wait (see await), so that nobody is closed for the server's own slowness.
+		f.kill(c, EvictedOutboxFull)
+		return
+	}
+	fr.hold(1)
+	o.queue(seq == 0).push(fr, seq)
+	o.bytes += len(fr.b)
+	if seq == 0 {
+		o.laneBytes += len(fr.b)
+	}
+	switch o.state {
+	case outboxStalled:
+		f.press(o)
+		return
+	case outboxIdle:
+		f.list(c)
+	case outboxDirty:
+		if seq == 0 {
+			f.list(c)
+		}
+	}
+	f.backlog += len(fr.b)
+}
+
+// list has c written in its turn, or before others if a private message waits for it. The lock must be held.
+func (f *flusher) list(c *conn) {
+	o := &c.out
+	o.state = outboxDirty
+	switch {
+	case o.lane.n > 0 && !o.urgent:
+		o.urgent = true
+		f.urgent = append(f.urgent, c)
+	case o.lane.n == 0 && !o.listed:
+		o.listed = true
+		f.dirty = append(f.dirty, c)
+	}
+	f.wake()
+}
+
+// press counts o in the pressure, or no more. To be called when what waits in it has changed while it was stalled, or after it
+// was. The lock must be held.
+func (f *flusher) press(o *outbox) {
+	pressing := !o.dead && !o.unread && o.bytes > f.s.opt().OutboxBytes/pressureMark
+	if pressing != o.pressing {
+		o.pressing = pressing
+		f.s.pressure.note(pressing)
+	}
+}
+
+// kill makes c's outbox dead and has c closed with reason; ReasonNone leaves the closing to c's reader, who
+// may still have input to take (protocol.md 10.18). The lock must be held.
+func (f *flusher) kill(c *conn, reason Reason) {
+	o := &c.out
+	if !o.dead {
+		o.dead, o.deadAt = true, f.s.now()
+		f.press(o)
+		if o.state != outboxStalled {
+			f.backlog -= o.bytes
+		}
+		if o.state != outboxWriting {
+			o.discard()
+		}
+	}
+	if reason != ReasonNone {
+		f.doomed = append(f.doomed, doom{c, reason})
+		f.wake()
+	}
+}
+
+// wake gets the flusher to work. The lock must be held.
+func (f *flusher) wake() {
+	if f.idle {
+		f.idle = false
+		f.work.Signal()
+	}
+}
+
+// highWater is the backlog above which senders wait: a quarter of what every outbox may hold. With the
+// backlog spread evenly, nobody's outbox is full for the flusher's slowness. The lock must be held.
+func (f *flusher) highWater() int { return max(1, len(f.members)) * (f.s.opt().OutboxBytes / 4) }
+
+// await holds a sender back while this flusher is too far behind in all. The flusher waits for nobody, so this ends.
+func (f *flusher) await() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !f.stopped && f.backlog > f.highWater() {
+		f.wait()
+	}
+}
+
+// awaitFor holds a sender back while too much waits for the flusher to write it to c, in all or in its lane.
+func (f *flusher) awaitFor(c *conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !f.stopped && c.out.behind(f.s.opt().OutboxBytes) {
+		f.wait()
+	}
+}
+
+// behind reports whether more than half of what it may hold, most, waits for the flusher and not for the receiver, or more than an
+// eighth in the lane.
+func (o *outbox) behind(most int) bool {
+	return !o.dead && o.state != outboxStalled && (o.bytes > most/2 || o.laneBytes > most/8)
+}
+
+// wait waits until something is written. The lock must be held.
+func (f *flusher) wait() {
+	f.waiting++
+	f.drained.Wait()
+	f.waiting--
+}
+
+// run writes until stop.
+func (f *flusher) run() {
+	for {
+		n, dooms, ok := f.take()
+		if !ok {
+			return
+		}
+		for i := range n {
+			f.written[i], f.results[i] = f.batch[i].t.writev(&f.vectors[i])
+			f.vectors[i].clear()
+		}
+		f.settle(n)
+		for _, d := range dooms {
+			d.c.evict(d.reason)
+		}
+	}
+}
+
+// take waits for work, and takes outboxes, half of them urgent ones at the most while others wait, and all doomed connections.
+func (f *flusher) take() (n int, dooms []doom, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.dirty) == 0 && len(f.urgent) == 0 && len(f.doomed) == 0 && len(f.checks) == 0 {
+		if f.stopped {
+			return 0, nil, false
+		}
+		f.idle = true
+		f.work.Wait()
+		f.idle = false
+	}
+	for _, check := range f.checks {
+		close(check)
+	}
+	f.checks = nil
+	dooms, f.doomed = f.doomed, nil
+	most := batchConns
+	if len(f.dirty) > 0 {
+		most /= 2
+	}
+	taken := 0
+	for ; taken < len(f.urgent) && n < most; taken++ {
+		c := f.urgent[taken]
+		c.out.urgent = false
+		n = f.gather(n, c)
+	}
+	f.urgent = without(f.urgent, taken)
+	taken = 0
+	for ; taken < len(f.dirty) && n < batchConns; taken++ {
+		c := f.dirty[taken]
+		c.out.listed = false
+		n = f.gather(n, c)
+	}
+	f.dirty = without(f.dirty, taken)
+	return n, dooms, true
+}
+
+// gather makes c the place n of the batch if it is to be written, and returns the next place. The lock must be held.
+func (f *flusher) gather(n int, c *conn) int {
+	switch {
+	case c.out.state != outboxDirty: // written meanwhile, through the other list
+		return n
+	case c.out.dead:
+		c.out.state = outboxIdle
+		return n
+	}
+	c.out.state = outboxWriting
+	f.vectors[n].fill(&c.out)
+	f.batch[n] = c
+	return n + 1
+}
+
+// without takes the first n out of a list, keeping its memory.
+func without(list []*conn, n int) []*conn {
+	rest := copy(list, list[n:])
+	clear(list[rest:])
+	return list[:rest]
+}
+
+// settle accounts for a batch that was written.
+func (f *flusher) settle(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var frames, bytes int
+	for i := range n {
+		c, o := f.batch[i], &f.batch[i].out
+		f.batch[i] = nil
+		if o.dead { // killed while it was written
+			o.state = outboxIdle
+			o.discard()
+			continue
+		}
+		f.backlog -= f.written[i]
+		bytes += f.written[i]
+		frames += o.len()
+		o.advance(f.written[i], &f.vectors[i])
+		frames -= o.len()
+		f.press(o)
+		switch err := f.results[i]; {
+		case errors.Is(err, errWouldBlock):
+			o.state = outboxStalled
+			f.backlog -= o.bytes
+			f.s.wg.Go(func() { f.awaitWritable(c) })
+		case err != nil:
+			o.state = outboxIdle
+			f.kill(c, ReasonNone)
+		case o.len() > 0:
+			f.list(c)
+		default:
+			o.state = outboxIdle
+		}
+	}
+	f.s.count.bytesOut.Add(uint64(bytes))
+	f.s.count.deliveries.Add(uint64(frames))
+	if f.waiting > 0 {
+		f.drained.Broadcast()
+	}
+}
+
+// awaitWritable runs while c is stalled, and has it written again when its socket takes more.
+func (f *flusher) awaitWritable(c *conn) {
+	err := c.t.awaitWritable(f.s.opt().WriteTimeout, func(unread bool) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		c.out.unread = unread
+		f.press(&c.out)
+	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := &c.out
+	o.unread = false
+	if o.dead {
+		o.state = outboxIdle
+		return
+	}
+	if err != nil {
+		o.state = outboxIdle
+		f.backlog += o.bytes // kill takes it off again
+		f.kill(c, stallReason(err))
+		return
+	}
+	f.backlog += o.bytes
+	f.press(o)
+	f.list(c)
+}
+
+// add puts c into the broadcast set. The lock must be held.
+func (f *flusher) add(c *conn) {
+	c.member = len(f.members)
+	f.members = append(f.members, c)
+}
+
+// remove takes c out of the broadcast set, if it is in it. The lock must be held.
+func (f *flusher) remove(c *conn) {
+	if c.member < 0 {
+		return
+	}
+	last := len(f.members) - 1
+	moved := f.members[last]
+	f.members[c.member] = moved
+	moved.member = c.member
+	f.members[last] = nil
+	f.members = f.members[:last]
+	c.member = -1
+}
+
+// check returns a channel that is closed the next time run looks for work.
+func (f *flusher) check() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ch := make(chan struct{})
+	f.checks = append(f.checks, ch)
+	f.wake()
+	return ch
+}
+
+// stop ends run once nothing is left to write, and lets waiting senders go.
+func (f *flusher) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stopped = true
+	f.work.Broadcast()
+	f.drained.Broadcast()
+}

@@ -1,0 +1,354 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"jm-directory-server/server/wire"
+)
+
+// Options is everything a Server can be told. DefaultOptions fills every field with the value that
+// config.example.toml documents; New refuses impossible combinations. Durations of zero mean "never"
+// only where the comment says so.
+type Options struct {
+	// Network is the bitcoin network served: mainnet, testnet, signet or regtest. One server serves one
+	// network (protocol.md 6.2).
+	Network string
+	// NetworkAliases are further names that clients may use for Network in their handshake (the
+	// reference client calls regtest "testnet", protocol.md 10.16). A client is answered with the name
+	// that it used, because it compares exactly.
+	NetworkAliases []string
+	// Location is where clients reach this directory, for its own peerlist entry and to refuse clients
+	// that claim it. It may also be set later by SetLocation; zero: unknown, no own entry.
+	Location wire.Location
+	// MOTD is the operator's text in the handshake answer: printable ASCII and LF, at most
+	// wire.MaxMOTD bytes. The software's name and version are appended to it.
+	MOTD string
+	// Version is the version shown after the MOTD, such as "1.0.0".
+	Version string
+	// Clearnet accepts locations that are not onions (regtest makers on 127.0.0.1). For tests only.
+	Clearnet bool
+
+	// MaxPeers bounds handshaked peers; the next one is answered with accepted=false.
+	MaxPeers int
+	// MaxHandshakes bounds connections that have not finished their handshake. Above it the oldest
+	// of them is closed, so that idle connections cannot keep honest clients out.
+	MaxHandshakes int
+	// MaxNicksPerHost bounds peers that claim the same onion host (protocol.md 6.4: the claim is
+	// unproven, so it is never exclusive). Those of whom LocationCheck found that they are not there do not count.
+	MaxNicksPerHost int
+	// HandshakeTimeout bounds the time from accept to a complete handshake line.
+	HandshakeTimeout time.Duration
+	// NickAuth says which clients have to prove that their nick is theirs: NickAuthPrefer, NickAuthRequire
+	// or NickAuthDisabled.
+	NickAuth string
+	// DirectoryID is the directory's identity in proofs, which clients compare with the endpoint that
+	// they dialled: for a public directory its onion, a colon and its port (protocol.md 7.1). "" takes
+	// the location for it, once that is known; until then proofs are not announced, and with
+	// NickAuthRequire all handshakes are refused.
+	DirectoryID string
+	// ProofTimeout bounds the time from the challenge to the proof; at most 30 s.
+	ProofTimeout time.Duration
+	// LineTimeout bounds the time from the first byte of a line to its delimiter, after the handshake.
+	LineTimeout time.Duration
+
+	// Rates are the token buckets of each connection, by class.
+	Rates Rates
+	// Circuits are the limits of each circuit, for connections whose circuit is known. Where Tor does not say it there are
+	// none: by address they would hit everybody or nobody (protocol.md 10.20).
+	Circuits CircuitLimits
+	// Handshakes bounds the handshakes of all connections together. Circuits share it, see budget.
+	Handshakes Rate
+	// Orderbooks bounds the orderbook requests of all together. Every maker answers each of them, so it must stay well
+	// below Rates.Private, or makers are silenced by what others ask of them. Those who ask share it, see budget.
+	Orderbooks Rate
+	// PublicBytes bounds the bytes of all public messages together, a second. Every peer has to take all of them, those on
+	// slow circuits too, so the burst must stay well below OutboxBytes. Those who send share it, see budget.
+	PublicBytes Rate
+	// Deliveries bounds the lines that all public messages together are copied to, a second. Those who send share it, see
+	// budget.
+	Deliveries Rate
+	// Patience is how long a connection that is above a rate is held back, by not reading from it, before what is
+	// above the rate is dropped; and how long a public message may wait for Orderbooks, PublicBytes
+	// and Deliveries.
+	Patience time.Duration
+	// OrderbookWindow is the time within which a second orderbook request of a connection is dropped: each makes
+	// every maker answer. 0 drops none.
+	OrderbookWindow time.Duration
+	// Offers are limits of announcements of offers, for each connection.
+	Offers OfferLimits
+	// LocationCheck says whether and when peers that serve are looked for where they say that they serve.
+	LocationCheck LocationCheck
+	// MaxViolations is how many violations (forged from-nick, messages above a rate, malformed
+	// messages) a connection may collect before it is closed; one is forgiven every ViolationDecay.
+	// 0 never closes.
+	MaxViolations int
+	// ViolationDecay is the time in which one violation is forgiven.
+	ViolationDecay time.Duration
+
+	// OutboxShare is how many bytes of private messages of one sender, by circuit where it is known, may be queued within ten
+	// seconds for a peer that is too slow for what it is sent. What is above it is dropped, instead of the receiver being
+	// closed for what others send it. 0 is no limit.
+	OutboxShare int
+	// OutboxBytes bounds what waits for one peer, in bytes of frames. At least MinOutboxBytes.
+	OutboxBytes int
+	// OutboxAge bounds how long a message may wait for a peer that reads too slowly.
+	OutboxAge time.Duration
+	// WriteTimeout bounds how long a peer may take nothing at all while something waits for it.
+	WriteTimeout time.Duration
+	// Flushers is the number of writing goroutines; 0 means one per core.
+	Flushers int
+
+	// PingIdle is the silence after which a peer is probed, EvictIdle that after which a peer that
+	// can be probed is closed, PongTimeout the time to answer a ping (protocol.md 5.4).
+	PingIdle, PongTimeout, EvictIdle time.Duration
+	// LegacyIdle is the silence after which a peer that cannot answer any probe is closed. Hours at
+	// least: the reference client's reconnect delay grows with every disconnect (protocol.md 10.6).
+	LegacyIdle time.Duration
+	// SweepInterval is how often silence and outbox age are looked at.
+	SweepInterval time.Duration
+	// ConflictTimeout is how long the owner of a nick has to show life when another connection asks
+	// for the same nick; ConflictSilence is the silence after which an owner that cannot answer
+	// probes is replaced (protocol.md 6.4).
+	ConflictTimeout, ConflictSilence time.Duration
+
+	// DepartureDelay is how long departures gather into one line, at most one second or so; a quarter of that when none were
+	// announced for as long.
+	DepartureDelay time.Duration
+	// LocationRepeat is how long a receiver is not told the same sender's location again
+	// (protocol.md 6.3). 0 tells it after every private message.
+	LocationRepeat time.Duration
+	// PeerlistChunk is the number of entries per peerlist line, 1 to 100 (protocol.md 5.3).
+	PeerlistChunk int
+
+	// ShutdownTimeout bounds the flush at shutdown.
+	ShutdownTimeout time.Duration
+
+	// UnsafeLog shows nicks, locations and bodies in debug logs. Never for a public directory.
+	UnsafeLog bool
+}
+
+// Rate is one token bucket: PerSecond tokens a second, at most Burst saved up. A PerSecond of 0 means
+// no limit.
+type Rate struct {
+	PerSecond float64 // tokens a second; 0: no limit
+	Burst     int     // tokens; at least 1 with a limit
+}
+
+// Rates are the limits of one connection or circuit for each class of what it sends. What is above a limit is first held
+// back, by not reading it; after Options.Patience it is dropped and counted; only persistent excess closes the
+// connection (Options.MaxViolations).
+type Rates struct {
+	Public   Rate // 687: copied to everybody
+	Private  Rate // 685: one receiver
+	Peerlist Rate // 791
+	Control  Rate // pings, pongs beyond those asked for, and all types that mean nothing here
+	Bytes    Rate // bytes of all lines; a Burst below that of the longest line and its delimiter would refuse it for ever
+}
+
+// CircuitLimits are the limits of one circuit of Tor.
+type CircuitLimits struct {
+	// Rates are shared by all connections of the circuit.
+	Rates
+	// Handshakes are those on the circuit.
+	Handshakes Rate
+	// MaxCloses is how many of its connections may be closed for violations until the circuit itself is closed. 0
+	// never closes one.
+	MaxCloses int
+	// Ban is how long connections on a circuit that was closed are refused, should Tor not have closed it.
+	Ban time.Duration
+}
+
+// Bounds of rates and bursts. A burst of bytes must let the longest line pass.
+const (
+	maxRate      = 1e6
+	maxByteRate  = 1e9
+	maxBurst     = 1_000_000_000
+	minByteBurst = wire.MaxLine + 2
+	// minOfferBytes is the least OfferLimits.Bytes: an offer of a known family with large numbers has about 90.
+	minOfferBytes = 100
+)
+
+// MinOutboxBytes is the least Options.OutboxBytes: a taker's orderbook request makes hundreds of makers
+// answer one slow circuit within seconds (protocol.md 9.3).
+const MinOutboxBytes = 1 << 20
+
+// Networks are the bitcoin networks that a directory can serve.
+var Networks = []string{"mainnet", "testnet", "signet", "regtest"}
+
+// DefaultOptions returns the defaults, for mainnet.
+func DefaultOptions() Options {
+	return Options{
+		Network:         "mainnet",
+		Version:         "dev",
+		MaxPeers:        10_000,
+		MaxHandshakes:   1_000,
+		MaxNicksPerHost: 8,
+
+		HandshakeTimeout: 30 * time.Second,
+		NickAuth:         NickAuthPrefer,
+		ProofTimeout:     30 * time.Second,
+		LineTimeout:      60 * time.Second,
+
+		Rates: Rates{
+			Public:   Rate{100, 1000},
+			Private:  Rate{100, 1000},
+			Peerlist: Rate{0.5, 10},
+			Control:  Rate{10, 100},
+			Bytes:    Rate{256 << 10, 8 << 20},
+		},
+		Circuits: CircuitLimits{
+			Rates: Rates{
+				Public:   Rate{200, 2000},
+				Private:  Rate{200, 2000},
+				Peerlist: Rate{1, 20},
+				Control:  Rate{20, 200},
+				Bytes:    Rate{512 << 10, 16 << 20},
+			},
+			Handshakes: Rate{1, 100},
+			MaxCloses:  3,
+			Ban:        time.Hour,
+		},
+		Handshakes:      Rate{500, 5000},
+		Orderbooks:      Rate{20, 200},
+		PublicBytes:     Rate{128 << 10, 1 << 20},
+		Deliveries:      Rate{300_000, 3_000_000},
+		Patience:        20 * time.Second,
+		OrderbookWindow: 10 * time.Second,
+		Offers:          OfferLimits{Rate: Rate{0, 100}},
+		LocationCheck: LocationCheck{
+			DelayMin: time.Minute, DelayMax: 5 * time.Minute, Retry: 15 * time.Minute,
+			PerMinute: 10, Timeout: time.Minute,
+		},
+		MaxViolations:  1000,
+		ViolationDecay: time.Second,
+
+		OutboxShare:  128 << 10,
+		OutboxBytes:  4 << 20,
+		OutboxAge:    2 * time.Minute,
+		WriteTimeout: 30 * time.Second,
+
+		PingIdle:        10 * time.Minute,
+		PongTimeout:     30 * time.Second,
+		EvictIdle:       25 * time.Minute,
+		LegacyIdle:      24 * time.Hour,
+		SweepInterval:   10 * time.Second,
+		ConflictTimeout: 15 * time.Second,
+		ConflictSilence: 10 * time.Minute,
+
+		DepartureDelay:  time.Second,
+		LocationRepeat:  5 * time.Minute,
+		PeerlistChunk:   100,
+		ShutdownTimeout: 5 * time.Second,
+	}
+}
+
+// Unlimited returns o without rate limits, for measurements on loopback.
+func (o Options) Unlimited() Options {
+	o.Rates, o.Circuits = Rates{}, CircuitLimits{Ban: o.Circuits.Ban}
+	o.Handshakes, o.Orderbooks, o.PublicBytes, o.Deliveries = Rate{}, Rate{}, Rate{}, Rate{}
+	o.OrderbookWindow, o.OutboxShare, o.Offers = 0, 0, OfferLimits{}
+	o.MaxViolations = 0
+	o.MaxNicksPerHost = 0
+	return o
+}
+
+// OptionError names the field of Options that is impossible, and what is allowed.
+type OptionError struct {
+	Field   string // the Go field's name
+	Allowed string // what is allowed, for people
+}
+
+// Error names the field and what is allowed.
+func (e *OptionError) Error() string { return fmt.Sprintf("option %s: %s", e.Field, e.Allowed) }
+
+// Check returns all impossible values as *OptionError joined, or nil.
+func (o Options) Check() error {
+	var errs []error
+	bad := func(ok bool, field, allowed string) {
+		if !ok {
+			errs = append(errs, &OptionError{field, allowed})
+		}
+	}
+	bad(slices.Contains(Networks, o.Network), "Network", "one of "+strings.Join(Networks, ", "))
+	for _, a := range o.NetworkAliases {
+		bad(slices.Contains(Networks, a) && a != o.Network, "NetworkAliases", "other names out of "+strings.Join(Networks, ", "))
+	}
+	if err := wire.CheckMOTD(o.MOTD); err != nil {
+		bad(false, "MOTD", err.Error())
+	}
+	bad(o.MaxPeers >= 1 && o.MaxPeers <= 1_000_000, "MaxPeers", "1 to 1000000")
+	bad(o.MaxHandshakes >= 1 && o.MaxHandshakes <= 1_000_000, "MaxHandshakes", "1 to 1000000")
+	bad(o.MaxNicksPerHost >= 0 && o.MaxNicksPerHost <= 1_000_000, "MaxNicksPerHost", "0 (no limit) to 1000000")
+	bad(slices.Contains(NickAuthModes, o.NickAuth), "NickAuth", "one of "+strings.Join(NickAuthModes, ", "))
+	bad(o.DirectoryID == "" || wire.ValidDirectoryID(o.DirectoryID), "DirectoryID",
+		fmt.Sprintf("a letter or digit, then letters, digits and any of .:_- in lower case, at most %d in all", wire.MaxDirectoryID))
+	bad(o.NickAuth != NickAuthRequire || o.DirectoryID != "" || !o.Location.Serving() || wire.ValidDirectoryID(o.Location.String()),
+		"DirectoryID", "to be set with "+NickAuthRequire+": the location cannot stand for it")
+	bad(o.MaxViolations >= 0, "MaxViolations", "0 (never) or more")
+	bad(o.OutboxBytes >= MinOutboxBytes && o.OutboxBytes <= 1<<30, "OutboxBytes", fmt.Sprintf("%d to %d", MinOutboxBytes, 1<<30))
+	bad(o.OutboxShare == 0 || o.OutboxShare >= smallShare && o.OutboxShare <= 1<<30, "OutboxShare", fmt.Sprintf("0 (no limit), or %d to %d", smallShare, 1<<30))
+	bad(o.Flushers >= 0 && o.Flushers <= 256, "Flushers", "0 (one per core) to 256")
+	bad(o.PeerlistChunk >= 1 && o.PeerlistChunk <= 100, "PeerlistChunk", "1 to 100")
+	bad(o.LocationRepeat >= 0 && o.LocationRepeat <= time.Hour, "LocationRepeat", "0s to 1h")
+	for _, d := range []struct {
+		field    string
+		v        time.Duration
+		min, max time.Duration
+	}{
+		{"HandshakeTimeout", o.HandshakeTimeout, 10 * time.Millisecond, 5 * time.Minute},
+		{"ProofTimeout", o.ProofTimeout, 10 * time.Millisecond, 30 * time.Second},
+		{"LineTimeout", o.LineTimeout, 10 * time.Millisecond, time.Hour},
+		{"ViolationDecay", o.ViolationDecay, time.Millisecond, time.Hour},
+		{"OutboxAge", o.OutboxAge, 10 * time.Millisecond, time.Hour},
+		{"WriteTimeout", o.WriteTimeout, 10 * time.Millisecond, time.Hour},
+		{"Patience", o.Patience, 0, time.Minute},
+		{"Circuits.Ban", o.Circuits.Ban, time.Second, 30 * 24 * time.Hour},
+		{"PingIdle", o.PingIdle, 10 * time.Millisecond, 24 * time.Hour},
+		{"PongTimeout", o.PongTimeout, 10 * time.Millisecond, time.Hour},
+		{"EvictIdle", o.EvictIdle, 10 * time.Millisecond, 48 * time.Hour},
+		{"LegacyIdle", o.LegacyIdle, 10 * time.Millisecond, 30 * 24 * time.Hour},
+		{"SweepInterval", o.SweepInterval, time.Millisecond, 10 * time.Minute},
+		{"ConflictTimeout", o.ConflictTimeout, 10 * time.Millisecond, 5 * time.Minute},
+		{"ConflictSilence", o.ConflictSilence, 10 * time.Millisecond, 24 * time.Hour},
+		{"DepartureDelay", o.DepartureDelay, time.Millisecond, 5 * time.Second},
+		{"LocationCheck.DelayMin", o.LocationCheck.DelayMin, 0, 24 * time.Hour},
+		{"LocationCheck.DelayMax", o.LocationCheck.DelayMax, 0, 24 * time.Hour},
+		{"LocationCheck.Retry", o.LocationCheck.Retry, time.Second, 24 * time.Hour},
+		{"LocationCheck.Timeout", o.LocationCheck.Timeout, time.Second, 10 * time.Minute},
+		{"ShutdownTimeout", o.ShutdownTimeout, 10 * time.Millisecond, 5 * time.Minute},
+	} {
+		bad(d.v >= d.min && d.v <= d.max, d.field, fmt.Sprintf("%v to %v", d.min, d.max))
+	}
+	bad(o.EvictIdle > o.PingIdle, "EvictIdle", "more than PingIdle")
+	bad(o.Circuits.MaxCloses >= 0 && o.Circuits.MaxCloses <= 1000, "Circuits.MaxCloses", "0 (never) to 1000")
+	bad(o.LocationCheck.DelayMax >= o.LocationCheck.DelayMin, "LocationCheck.DelayMax", "at least LocationCheck.DelayMin")
+	bad(o.LocationCheck.PerMinute >= 1 && o.LocationCheck.PerMinute <= 600, "LocationCheck.PerMinute", "1 to 600")
+	bad(o.Offers.Max >= 0 && o.Offers.Max <= maxOffers, "Offers.Max", fmt.Sprintf("0 (no limit) to %d", maxOffers))
+	bad(o.Offers.Bytes == 0 || o.Offers.Bytes >= minOfferBytes && o.Offers.Bytes <= wire.MaxLine, "Offers.Bytes",
+		fmt.Sprintf("0 (no limit) or %d to %d", minOfferBytes, wire.MaxLine))
+	bad(o.OrderbookWindow >= 0 && o.OrderbookWindow <= time.Hour, "OrderbookWindow", "0s (none) to 1h")
+	for _, r := range []struct {
+		field string
+		least int // burst
+		most  float64
+		Rate
+	}{
+		{"Rates.Public", 1, maxRate, o.Rates.Public}, {"Rates.Private", 1, maxRate, o.Rates.Private},
+		{"Rates.Peerlist", 1, maxRate, o.Rates.Peerlist}, {"Rates.Control", 1, maxRate, o.Rates.Control},
+		{"Rates.Bytes", minByteBurst, maxByteRate, o.Rates.Bytes},
+		{"Circuits.Rates.Public", 1, maxRate, o.Circuits.Public}, {"Circuits.Rates.Private", 1, maxRate, o.Circuits.Private},
+		{"Circuits.Rates.Peerlist", 1, maxRate, o.Circuits.Peerlist}, {"Circuits.Rates.Control", 1, maxRate, o.Circuits.Control},
+		{"Circuits.Rates.Bytes", minByteBurst, maxByteRate, o.Circuits.Bytes}, {"Circuits.Handshakes", 1, maxRate, o.Circuits.Handshakes},
+		{"Offers.Rate", 1, maxRate, o.Offers.Rate},
+		{"Handshakes", 1, maxRate, o.Handshakes}, {"Deliveries", 1, maxByteRate, o.Deliveries},
+		{"Orderbooks", 1, maxRate, o.Orderbooks}, {"PublicBytes", minByteBurst, maxByteRate, o.PublicBytes},
+	} {
+		bad(r.PerSecond >= 0 && r.PerSecond <= r.most, r.field+".PerSecond", fmt.Sprintf("0 (no limit) to %.0f", r.most))
+		bad(r.PerSecond == 0 || r.Burst >= r.least && r.Burst <= maxBurst, r.field+".Burst", fmt.Sprintf("%d to %d", r.least, maxBurst))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,235 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"jm-directory-server/server/wire"
+)
+
+// A registry knows which peer owns which nick, how many claim the same host and were not found to claim it in vain, and
+// whose departure is still to be announced.
+type registry struct {
+	s *Server
+
+	mu         sync.RWMutex
+	nicks      map[string]*peer
+	hosts      map[string]int
+	departures departures
+	closing    bool // the server stops: departures are no news any more
+
+	changes atomic.Uint64 // counts changes of what a peer list would say
+	peers   atomic.Int64  // len(nicks)
+	makers  atomic.Int64  // peers that are listed
+}
+
+func newRegistry(s *Server) *registry {
+	return &registry{s: s, nicks: make(map[string]*peer), hosts: make(map[string]int)}
+}
+
+// lookup returns the owner of nick, or nil.
+func (r *registry) lookup(nick []byte) *peer {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.nicks[string(nick)]
+}
+
+// get is lookup for a nick as a string.
+func (r *registry) get(nick string) *peer {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.nicks[nick]
+}
+
+// nickOf returns the nick that c owns.
+func (r *registry) nickOf(c *conn) (nick string, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for nick, p := range r.nicks {
+		if p.conn == c {
+			return nick, true
+		}
+	}
+	return "", false
+}
+
+// len returns how many peers there are.
+func (r *registry) len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.nicks)
+}
+
+// join makes p visible, and queues last, the final line of its handshake, in the same section, so that
+// nothing can precede it (protocol.md 5.2). displace is the owner of the nick that p may replace although it has
+// not proven the nick, or nil; it never replaces an owner that has (protocol.md 7.3).
+// On failure it returns why, and with RefusedNickInUse the owner.
+//
+// The order of a take-over is that of protocol.md 6.4: registry switched, departure of the old owner
+// broadcast, old connection closed (by the caller, who gets it in old), new owner told, messages of the new
+// owner.
+func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refused Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	incumbent := r.nicks[p.nick]
+	if incumbent != nil && !p.mayReplace(incumbent) && (incumbent != displace || incumbent.verified) {
+		return incumbent, RefusedNickInUse
+	}
+	taken, host := len(r.nicks), r.hosts[p.location.Host]
+	if incumbent != nil {
+		taken--
+		if incumbent.claims && incumbent.location.Host == p.location.Host {
+			host--
+		}
+	}
+	if taken >= r.s.opt().MaxPeers && !p.own {
+		return nil, RefusedFull
+	}
+	if limit := r.s.opt().MaxNicksPerHost; limit > 0 && p.serves() && host >= limit {
+		return nil, RefusedHostFull
+	}
+	if incumbent != nil {
+		incumbent.conn.ended.CompareAndSwap(0, uint32(EvictedDisplaced)) // it speaks for the nick no more
+		r.remove(incumbent)
+		r.depart(incumbent)
+	}
+	if r.departures.has(p.nick) {
+		// A departure that comes after the new owner's first message would make clients believe that
+		// the nick is gone.
+		r.announce()
+	}
+	r.nicks[p.nick] = p
+	r.claim(p, p.serves())
+	r.peers.Add(1)
+	if p.listed() {
+		r.changes.Add(1)
+		r.makers.Add(1)
+	}
+	f := p.conn.f
+	f.mu.Lock()
+	// Whatever p says comes behind all that is queued now, the departure of who had its nick before above all.
+	p.conn.opened = f.push(p.conn, last)
+	p.conn.queued = p.conn.opened
+	f.add(p.conn)
+	f.mu.Unlock()
+	return incumbent, ReasonNone
+}
+
+// leave makes p unknown, unless that has happened before, and announces it in a while.
+func (r *registry) leave(p *peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nicks[p.nick] != p {
+		return
+	}
+	r.remove(p)
+	r.depart(p)
+}
+
+// remove undoes join. The lock must be held.
+func (r *registry) remove(p *peer) {
+	delete(r.nicks, p.nick)
+	p.gone.Store(true)
+	r.claim(p, false)
+	r.peers.Add(-1)
+	if p.listed() {
+		r.changes.Add(1)
+		r.makers.Add(-1)
+	}
+	f := p.conn.f
+	f.mu.Lock()
+	f.remove(p.conn)
+	f.mu.Unlock()
+}
+
+// claim counts p among those who claim its host, or does no longer. The lock must be held.
+func (r *registry) claim(p *peer, claims bool) {
+	if claims == p.claims {
+		return
+	}
+	p.claims = claims
+	if claims {
+		r.hosts[p.location.Host]++
+	} else if r.hosts[p.location.Host]--; r.hosts[p.location.Host] == 0 {
+		delete(r.hosts, p.location.Host)
+	}
+}
+
+// found notes whether p may be where it says that it serves. Who was looked for there in vain is served like anybody else, and keeps
+// nobody out who claims the same host: else a few could, and name a maker's onion first (protocol.md 6.4).
+func (r *registry) found(p *peer, perhaps bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nicks[p.nick] == p {
+		r.claim(p, perhaps && p.serves())
+	}
+}
+
+// offered notes that p has broadcast an offer, so that it is listed from now on.
+func (r *registry) offered(p *peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nicks[p.nick] != p || p.listed() {
+		p.offers.Store(true)
+		return
+	}
+	p.offers.Store(true)
+	if p.listed() { // not one of our own
+		r.changes.Add(1)
+		r.makers.Add(1)
+	}
+}
+
+// depart notes a departure that others must hear of. The lock must be held.
+func (r *registry) depart(p *peer) {
+	if r.closing || !p.knownToOthers() {
+		return
+	}
+	if first := r.departures.add(p); first {
+		wait := r.s.opt().DepartureDelay
+		if told := r.departures.told; told == 0 || r.s.now()-told >= int64(wait) {
+			wait /= quietDeparture
+		}
+		r.departures.timer = time.AfterFunc(wait, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.announce()
+		})
+	}
+}
+
+// announce broadcasts all noted departures. The lock must be held: a newcomer must not come in between.
+func (r *registry) announce() {
+	r.departures.told = r.s.now()
+	r.departures.take(func(line []byte) {
+		fr, err := newFrame(wire.Peerlist, line, r.s.now())
+		if err != nil {
+			r.s.count.reasons[DroppedTooLong].Add(1)
+			return
+		}
+		r.s.broadcast(fr, nil)
+		fr.release()
+	})
+}
+
+// close ends announcements.
+func (r *registry) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closing = true
+	r.departures.take(func([]byte) {})
+}
+
+// each calls f for every peer, without the lock.
+func (r *registry) each(f func(*peer)) {
+	r.mu.RLock()
+	peers := make([]*peer, 0, len(r.nicks))
+	for _, p := range r.nicks {
+		peers = append(peers, p)
+	}
+	r.mu.RUnlock()
+	for _, p := range peers {
+		f(p)
+	}
+}

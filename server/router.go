@@ -1,0 +1,232 @@
+package server
+
+import (
+	"time"
+
+	"jm-directory-server/server/wire"
+)
+
+// route acts on one message of a peer, and returns why the connection must end, or ReasonNone.
+// It MUST NOT allocate per message and MUST NOT wait for any one receiver.
+func (s *Server) route(c *conn, env wire.Envelope) Reason {
+	switch env.Type {
+	case wire.Pubmsg:
+		if !c.take(classPublic, 1) {
+			return c.drop(DroppedRatePublic)
+		}
+		return s.public(c, env.Line)
+	case wire.Privmsg:
+		return s.private(c, env.Line)
+	case wire.GetPeerlist:
+		if !c.take(classPeerlist, 1) {
+			return c.drop(DroppedRatePeerlist)
+		}
+		s.sendPeerlist(c)
+		return ReasonNone
+	case wire.Disconnect:
+		return ClosedPolitely
+	case wire.NickChallenge, wire.NickProof, wire.NickResult:
+		return ClosedProof
+	case wire.Pong:
+		if pinged := c.pinged.Load(); pinged != 0 && c.pinged.CompareAndSwap(pinged, 0) {
+			return ReasonNone // an answer to our probe costs its sender nothing (protocol.md 5.4)
+		}
+	}
+	if !c.take(classControl, 1) {
+		return c.drop(DroppedRateControl)
+	}
+	switch env.Type {
+	case wire.Ping:
+		c.send(wire.Pong, nil)
+	case wire.Pong: // unsolicited
+	default:
+		// 785, 787 and 797 are events inside the reference client and inert here (protocol.md 3.1);
+		// handshakes come once; what is unknown is ignored.
+		s.count.reasons[DroppedUnexpected].Add(1)
+	}
+	return ReasonNone
+}
+
+// drop counts a message that is not forwarded for its sender's fault.
+func (c *conn) drop(reason Reason) Reason {
+	c.s.count.reasons[reason].Add(1)
+	if c.limits.violate(c.clock, c.s.opt()) {
+		return ClosedViolation
+	}
+	return ReasonNone
+}
+
+// public copies a message to every other peer (protocol.md 6.2).
+func (s *Server) public(c *conn, line []byte) Reason {
+	m, err := wire.SplitMessage(line)
+	switch {
+	case err != nil || string(m.To) != wire.Public:
+		return c.drop(DroppedMalformed)
+	case string(m.From) != c.peer.nick:
+		return c.drop(DroppedForged)
+	}
+	announces := wire.AnnouncesOffer(m.Body)
+	if announces {
+		if reason := c.offerable(m.Body); reason != ReasonNone {
+			return c.drop(reason)
+		}
+	}
+	fr, err := newFrame(wire.Pubmsg, line, c.clock)
+	if err != nil {
+		return c.drop(DroppedTooLong)
+	}
+	defer fr.release()
+	cost := costs{scarceDeliveries: int(s.registry.peers.Load()), scarcePublicBytes: len(fr.b)}
+	if wire.AsksForOrderbook(m.Body) {
+		// Each maker answers with a message of its own, and each answer brings its sender's location along.
+		cost[scarceOrderbooks] = 1
+		cost[scarceDeliveries] += 2 * int(s.registry.makers.Load())
+		if now, window := c.clock, s.opt().OrderbookWindow; window > 0 {
+			if last := c.limits.orderbook; last != 0 && time.Duration(now-last) < window {
+				s.count.reasons[DroppedOrderbook].Add(1)
+				return ReasonNone
+			}
+			c.limits.orderbook = now
+		}
+	}
+	if !c.affords(cost) {
+		s.count.reasons[DroppedBudget].Add(1)
+		return ReasonNone
+	}
+	fr.born = c.clock // nobody else knows it yet
+	if announces && !c.peer.offers.Load() {
+		s.registry.offered(c.peer)
+	}
+	if announces || len(c.limits.offers) > 0 { // it may cancel one
+		c.limits.offers, _ = c.limits.offers.with(m.Body, maxOffers, &s.count.offers)
+	}
+	c.peer.spoken.Store(true)
+	s.count.public.Add(1)
+	s.broadcast(fr, c.peer)
+	for _, f := range s.flushers {
+		f.await()
+	}
+	if s.pressure.high() {
+		s.count.held.Add(1)
+		s.pressure.await(s.stopping)
+	}
+	return ReasonNone
+}
+
+// broadcast queues fr to every peer but the one that it is from (nil: from the directory), without waiting. Nothing is queued
+// behind the departure of its sender: the registry lets go of a peer before it takes a flusher's lock to queue that.
+func (s *Server) broadcast(fr *frame, from *peer) {
+	var sender *conn
+	if from != nil {
+		sender = from.conn
+	}
+	for _, f := range s.flushers {
+		f.mu.Lock()
+		if from != nil && from.gone.Load() {
+			f.mu.Unlock()
+			return
+		}
+		seq := s.queued.Add(1)
+		for _, c := range f.members {
+			if c != sender {
+				f.queue(c, fr, seq)
+			}
+		}
+		if sender != nil {
+			sender.queued = seq
+		}
+		f.mu.Unlock()
+	}
+}
+
+// private hands a message to its addressee, and tells the addressee where the sender can be reached
+// (protocol.md 6.3).
+func (s *Server) private(c *conn, line []byte) Reason {
+	m, err := wire.SplitMessage(line)
+	if err == nil && string(m.To) == s.nick && string(m.From) == c.peer.nick {
+		// The answer to an orderbook probe, which costs its sender nothing; otherwise it means nothing.
+		if c.probed.Swap(0) == 0 && !c.take(classControl, 1) {
+			return c.drop(DroppedRateControl)
+		}
+		return ReasonNone
+	}
+	if !c.take(classPrivate, 1) {
+		return c.drop(DroppedRatePrivate)
+	}
+	switch {
+	case err != nil || !wire.ValidNick(m.To):
+		return c.drop(DroppedMalformed)
+	case string(m.From) != c.peer.nick:
+		return c.drop(DroppedForged)
+	case string(m.To) == c.peer.nick:
+		s.count.reasons[DroppedSelf].Add(1)
+		return ReasonNone
+	}
+	target := s.registry.lookup(m.To)
+	if target == nil {
+		s.count.reasons[DroppedUnknownTarget].Add(1)
+		return ReasonNone
+	}
+	fr, err := newFrame(wire.Privmsg, line, c.clock)
+	if err != nil {
+		return c.drop(DroppedTooLong)
+	}
+	c.peer.spoken.Store(true)
+	delivered := s.deliver(c.peer, target, fr)
+	fr.release()
+	if !delivered {
+		s.count.reasons[DroppedCrowded].Add(1)
+		return ReasonNone
+	}
+	s.count.private.Add(1)
+	target.conn.f.awaitFor(target.conn)
+	return ReasonNone
+}
+
+// maxTold bounds what one connection remembers of whose location it was told; 1024 entries are about 40 kB.
+const maxTold = 1024
+
+// deliver queues a private message and, where it is news, the sender's location right behind it. It is called by who reads from
+// the sender. It reports false if the receiver is too slow for what the sender has for it.
+func (s *Server) deliver(from, to *peer, fr *frame) bool {
+	c, f := to.conn, to.conn.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := from.conn.clock
+	if from.gone.Load() {
+		return true // its departure may be queued already: nothing of it may follow
+	}
+	if c.out.state == outboxStalled && !c.crowd.admits(from.conn, len(fr.b), c.out.bytes, s.opt(), now) {
+		return false
+	}
+	var seq uint64 // 0: through the lane
+	if !c.out.overtakes(max(from.conn.queued, c.opened)) {
+		seq = s.queued.Add(1)
+		from.conn.queued = seq
+	}
+	f.queue(c, fr, seq)
+	if !from.serves() || c.out.dead {
+		return true
+	}
+	if at, ok := c.told[from.conn.id]; ok && now-at < int64(s.opt().LocationRepeat) {
+		return true
+	}
+	if c.told == nil {
+		c.told = make(map[uint64]int64)
+	} else if len(c.told) >= maxTold {
+		clear(c.told)
+	}
+	c.told[from.conn.id], c.toldAt = now, now
+	var room [512]byte
+	entry, err := newFrame(wire.Peerlist, wire.AppendEntry(room[:0], from.entry(), to.readsFeatures), now)
+	if err != nil {
+		return true
+	}
+	entry.follows = true
+	f.queue(c, entry, seq)
+	entry.release()
+	return true
+}
+
+// at is the time of the token buckets when Server.now was now.
+func (s *Server) at(now int64) time.Time { return s.started.Add(time.Duration(now)) }
