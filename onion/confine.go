@@ -1,0 +1,214 @@
+package onion
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"jm-directory-server/isolation"
+	"jm-directory-server/onion/internal/owned"
+)
+
+// Confine says what a Tor that we start is kept from.
+type Confine string
+
+const (
+	// Unconfined starts Tor as it is.
+	Unconfined Confine = ""
+	// ConfineAuto takes from Tor what it does not need, as far as the kernel can: files but its own, programs, other
+	// processes, ports to listen on. What fails is a warning in Tor's log.
+	ConfineAuto Confine = "auto"
+	// ConfineRequire does the same, and does not start Tor where it fails.
+	ConfineRequire Confine = "require"
+)
+
+// becoming is the name by which our own program is called to become Tor.
+const becoming = "jm-directory-server: becoming tor"
+
+// The descriptors of our program while it becomes Tor, after those of Tor.
+const (
+	controlFD = 3 // stays Tor's
+	resultFD  = 4 // a pipe: closed by the execution, or told why there was none
+	programFD = 5 // what to execute, if that is a memory file
+)
+
+// confinement is what our program is told when it is to become Tor.
+type confinement struct {
+	Rules   isolation.Rules
+	Require bool
+	Path    string // of the executable; "": programFD
+}
+
+// BecomeTor puts the rules for Tor on this process and executes Tor in its place, if it was started for that; then it
+// does not return. A program that sets Config.Confine calls it first of all.
+func BecomeTor() {
+	if len(os.Args) < 3 || os.Args[0] != becoming {
+		return
+	}
+	unix.CloseOnExec(resultFD)
+	err := becomeTor(os.Args[1], os.Args[2:])
+	io.WriteString(os.NewFile(resultFD, "result"), err.Error()) // if nobody reads it, nobody waits for Tor either
+	os.Exit(1)
+}
+
+func becomeTor(told string, args []string) error {
+	var c confinement
+	if err := json.Unmarshal([]byte(told), &c); err != nil {
+		return err
+	}
+	program := programFD
+	if c.Path == "" {
+		unix.CloseOnExec(programFD)
+	} else {
+		var err error
+		if program, err = unix.Open(c.Path, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			return &os.PathError{Op: "open", Path: c.Path, Err: err}
+		}
+	}
+	argv, err := syscall.SlicePtrFromStrings(args)
+	if err != nil {
+		return err
+	}
+	envv, err := syscall.SlicePtrFromStrings(os.Environ())
+	if err != nil {
+		return err
+	}
+	empty, err := unix.BytePtrFromString("")
+	if err != nil {
+		return err
+	}
+	c.Rules.Program = program
+	// Tor makes itself undumpable (DisableDebuggerAttachment); the limit of core files it inherits.
+	if err := errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), isolation.Apply(c.Rules)); err != nil {
+		if c.Require {
+			return err
+		}
+		fmt.Printf("%s [warn] %v\n", time.Now().Format("Jan 02 15:04:05.000"), err) // as Tor's log
+	}
+	runtime.LockOSThread()
+	for try := 0; ; try++ {
+		_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(program), uintptr(unsafe.Pointer(empty)),
+			uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])), unix.AT_EMPTY_PATH, 0)
+		// A file just written may be busy for a moment, and while a thread is being made the kernel may not be able to.
+		if errno != unix.ETXTBSY && errno != unix.EAGAIN || try == 20 {
+			return &os.PathError{Op: "execute", Path: args[0], Err: errno}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// startConfined starts our own program, which becomes Tor, and returns when it has.
+func (p *child) startConfined(img *image) (*owned.Process, error) {
+	if p.control == nil {
+		return nil, errors.New("confined tor: no control channel")
+	}
+	c := confinement{Rules: p.creator.rules, Require: p.creator.confine == ConfineRequire}
+	files := []*os.File{p.control, nil}
+	if img.file != nil {
+		files = append(files, img.file)
+	} else {
+		// The service may be a link to it.
+		path, err := filepath.EvalSymlinks(img.path)
+		if err != nil {
+			return nil, err
+		}
+		c.Path = path
+		c.Rules.Execute = append(c.Rules.Execute[:len(c.Rules.Execute):len(c.Rules.Execute)], path)
+	}
+	told, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	result, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer result.Close()
+	files[resultFD-controlFD] = write
+	cmd := exec.Command("/proc/self/exe") // also when the file has been replaced since
+	cmd.Args = append([]string{becoming, string(told), "tor"}, p.torArgs()...)
+	cmd.Env = []string{"LC_ALL=C"}
+	cmd.ExtraFiles = files
+	cmd.Stdout, cmd.Stderr = p.creator.output, p.creator.output
+	proc, err := owned.Start(cmd)
+	write.Close()
+	if err != nil {
+		return nil, err
+	}
+	p.watch(proc)
+	result.SetReadDeadline(time.Now().Add(toolWait))
+	why, err := io.ReadAll(result)
+	if err == nil && len(why) == 0 {
+		return proc, nil
+	}
+	proc.Stop(0)
+	p.unwatch()
+	if err == nil {
+		err = errors.New(string(why))
+	}
+	return nil, fmt.Errorf("become tor: %w", err)
+}
+
+// watch keeps the numbers of a process at hand. Once it is Tor, and we are confined, /proc does not show it to us any more.
+func (p *child) watch(proc *owned.Process) {
+	p.stat, _ = os.Open("/proc/" + strconv.Itoa(proc.PID()) + "/stat") // without, there are no numbers
+}
+
+// usage is what the child takes of the machine; 0 where that is not known.
+func (p *child) usage() (rss int64, cpu time.Duration) {
+	if p.stat == nil {
+		return 0, 0
+	}
+	var b [maxProcStat]byte
+	n, _ := p.stat.ReadAt(b[:], 0) // io.EOF after all of it
+	return parseProcStat(b[:n])
+}
+
+func (p *child) unwatch() {
+	if p.stat != nil {
+		p.stat.Close()
+	}
+}
+
+// torRules are what a Tor of ours needs, of which kind ever it is.
+func (s *Service) torRules(dataDir string, src *source) isolation.Rules {
+	r := isolation.Rules{
+		Internet: true,
+		Write:    []string{dataDir, s.keyDir},
+		Sockets:  []string{s.socket.Addr().String()},
+		Devices:  []string{os.DevNull},
+		Read: []string{"/dev/urandom", "/etc/localtime", "/proc/meminfo",
+			"/sys/devices/system/cpu/online", "/sys/devices/system/cpu/possible"},
+	}
+	if s.socks != "" {
+		r.Bind = []string{filepath.Dir(s.socks)}
+	}
+	if src.linked {
+		r.Code = true
+		r.Read = append(r.Read, "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/libexec", "/nix/store", "/gnu/store",
+			"/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ssl/openssl.cnf", "/usr/share/tor", "/usr/share/zoneinfo")
+		r.Execute = loaders()
+	}
+	return r
+}
+
+// loaders are the dynamic linkers of this host, which the kernel executes with a program.
+func loaders() []string {
+	var found []string
+	for _, pattern := range []string{"/lib/ld-*.so*", "/lib64/ld-*.so*", "/lib/*/ld-*.so*", "/usr/lib/*/ld-*.so*", "/nix/store/*-glibc-*/lib/ld-*.so*"} {
+		paths, _ := filepath.Glob(pattern) // the patterns are valid
+		found = append(found, paths...)
+	}
+	return found
+}
