@@ -1,0 +1,401 @@
+package isolation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// An order is what a probe is told: a process that attempts what the rules forbid, with or without them.
+type order struct {
+	Apply bool
+	Rules Rules
+
+	Dir      string // with read/, remove/, other/, each with a file f, and s, a unix socket
+	Port     int    // of a listener on 127.0.0.1
+	Abstract string // the name of an abstract socket
+	Parent   int
+}
+
+const orderVariable = "ISOLATION_PROBE"
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(orderVariable); text != "" {
+		probe(text)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// An attempt is one thing that a process may try. It got through if there was no error or one of those in past: what the
+// kernel says of nonsense once it has let a call pass.
+type attempt struct {
+	name string
+	do   func(o *order) error
+	past []error
+}
+
+func call(number uintptr, arguments ...uintptr) func(*order) error {
+	return func(*order) error {
+		var a [6]uintptr
+		copy(a[:], arguments)
+		if _, _, errno := unix.Syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]); errno != 0 {
+			return errno
+		}
+		return nil
+	}
+}
+
+func newSocket(family, kind, protocol int) func(*order) error {
+	return func(*order) error {
+		fd, err := unix.Socket(family, kind, protocol)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return err
+	}
+}
+
+func dial(network, address string) error {
+	c, err := net.DialTimeout(network, address, 5*time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err
+}
+
+func openFile(path func(*order) string, flags int) func(*order) error {
+	return func(o *order) error {
+		f, err := os.OpenFile(path(o), flags, 0o600)
+		if err == nil {
+			f.Close()
+		}
+		return err
+	}
+}
+
+func at(elements ...string) func(*order) string {
+	return func(o *order) string { return filepath.Join(append([]string{o.Dir}, elements...)...) }
+}
+
+func fixed(path string) func(*order) string { return func(*order) string { return path } }
+
+const all = ^uintptr(0) // -1
+
+// forbiddenAttempts are refused by the rules of a directory.
+var forbiddenAttempts = []attempt{
+	{name: "connect TCP", do: func(o *order) error { return dial("tcp4", fmt.Sprintf("127.0.0.1:%d", o.Port)) }},
+	{name: "TCP over IPv6", do: newSocket(unix.AF_INET6, unix.SOCK_STREAM, 0)},
+	{name: "Multipath TCP", do: newSocket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP)},
+	{name: "UDP", do: newSocket(unix.AF_INET, unix.SOCK_DGRAM, 0)},
+	{name: "UDP over IPv6", do: newSocket(unix.AF_INET6, unix.SOCK_DGRAM, 0)},
+	{name: "raw IP", do: newSocket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
+	{name: "netlink", do: newSocket(unix.AF_NETLINK, unix.SOCK_RAW, 0)},
+	{name: "packets", do: newSocket(unix.AF_PACKET, unix.SOCK_RAW, 0)},
+	{name: "vsock", do: newSocket(unix.AF_VSOCK, unix.SOCK_STREAM, 0)},
+	{name: "AF_ALG", do: newSocket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0)},
+	{name: "listen on TCP", do: func(*order) error {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err == nil {
+			l.Close()
+		}
+		return err
+	}},
+	{name: "abstract socket", do: func(o *order) error { return dial("unix", "@"+o.Abstract) }},
+
+	{name: "start a program", do: func(*order) error { return exec.Command("/bin/true").Run() }},
+	{name: "execve", do: func(*order) error { return unix.Exec("/nonexistent", nil, nil) }, past: []error{unix.ENOENT}},
+	{name: "execveat", do: call(unix.SYS_EXECVEAT, all, 0, 0, 0, 0), past: []error{unix.EFAULT}},
+	{name: "fork", do: call(unix.SYS_CLONE, uintptr(unix.CLONE_NEWUSER|unix.CLONE_FS)), past: []error{unix.EINVAL}},
+	{name: "clone3", do: call(unix.SYS_CLONE3, 0, 0), past: []error{unix.EINVAL}},
+	{name: "memory file", do: func(*order) error { _, err := unix.MemfdCreate("x", 0); return err }},
+	{name: "executable memory", do: func(*order) error {
+		_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON)
+		return err
+	}},
+	{name: "memory made executable", do: func(*order) error {
+		b, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		if err != nil {
+			return err
+		}
+		return unix.Mprotect(b, unix.PROT_READ|unix.PROT_EXEC)
+	}},
+
+	{name: "read /etc/passwd", do: openFile(fixed("/etc/passwd"), os.O_RDONLY)},
+	{name: "read the program", do: openFile(fixed("/proc/self/exe"), os.O_RDONLY)},
+	{name: "read of another process", do: func(o *order) error {
+		return openFile(fixed(fmt.Sprintf("/proc/%d/cmdline", o.Parent)), os.O_RDONLY)(o)
+	}},
+	{name: "write own memory", do: openFile(fixed("/proc/self/mem"), os.O_WRONLY)},
+	{name: "list /", do: func(*order) error { _, err := os.ReadDir("/"); return err }},
+	{name: "read another directory", do: openFile(at("other", "f"), os.O_RDONLY)},
+	{name: "write another directory", do: openFile(at("other", "f"), os.O_WRONLY)},
+	{name: "make a file elsewhere", do: openFile(at("other", "new"), os.O_WRONLY|os.O_CREATE)},
+	{name: "truncate elsewhere", do: func(o *order) error { return os.Truncate(at("other", "f")(o), 0) }},
+	{name: "remove elsewhere", do: func(o *order) error { return os.Remove(at("other", "gone")(o)) }},
+	{name: "write what may be read", do: openFile(at("read", "f"), os.O_WRONLY)},
+	{name: "make a file where may be read", do: openFile(at("read", "new"), os.O_WRONLY|os.O_CREATE)},
+	{name: "read where may be removed", do: openFile(at("remove", "f"), os.O_RDONLY)},
+	{name: "link out", do: func(o *order) error { return os.Link(at("read", "f")(o), at("remove", "link")(o)) }},
+
+	{name: "ptrace", do: call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, 0x7ffffffe), past: []error{unix.ESRCH}},
+	{name: "process_vm_readv", do: call(unix.SYS_PROCESS_VM_READV, uintptr(os.Getpid())), past: []error{unix.EINVAL}},
+	{name: "process_vm_writev", do: call(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getpid())), past: []error{unix.EINVAL}},
+	{name: "pidfd_open", do: call(unix.SYS_PIDFD_OPEN, uintptr(os.Getpid()))},
+	{name: "signal the parent", do: func(o *order) error { return unix.Kill(o.Parent, 0) }},
+	{name: "signal all", do: func(*order) error { return unix.Kill(-0x7ffffffe, 0) }, past: []error{unix.ESRCH}},
+	{name: "rt_sigqueueinfo", do: call(unix.SYS_RT_SIGQUEUEINFO, 0x7ffffffe), past: []error{unix.EFAULT}},
+	{name: "bpf", do: call(unix.SYS_BPF, 0xffff), past: []error{unix.EINVAL, unix.EFAULT}},
+	{name: "io_uring", do: call(unix.SYS_IO_URING_SETUP, 0), past: []error{unix.EINVAL, unix.EFAULT}},
+	{name: "userfaultfd", do: call(unix.SYS_USERFAULTFD, 0xffff), past: []error{unix.EINVAL}},
+	{name: "perf_event_open", do: call(unix.SYS_PERF_EVENT_OPEN), past: []error{unix.EFAULT}},
+	{name: "keyctl", do: call(unix.SYS_KEYCTL, 0xffff), past: []error{unix.EOPNOTSUPP}},
+	{name: "mount", do: func(*order) error { return unix.Mount("none", "/nonexistent", "tmpfs", 0, "") }, past: []error{unix.ENOENT}},
+	{name: "fsopen", do: call(unix.SYS_FSOPEN), past: []error{unix.EFAULT}},
+	{name: "umount", do: func(*order) error { return unix.Unmount("/nonexistent", 0) }, past: []error{unix.ENOENT}},
+	{name: "chroot", do: func(*order) error { return unix.Chroot("/nonexistent") }, past: []error{unix.ENOENT}},
+	{name: "unshare", do: call(unix.SYS_UNSHARE, 0)},
+	{name: "setns", do: call(unix.SYS_SETNS, all), past: []error{unix.EBADF}},
+	{name: "load a module", do: call(unix.SYS_FINIT_MODULE, all), past: []error{unix.EBADF, unix.EFAULT}},
+	{name: "kexec", do: call(unix.SYS_KEXEC_FILE_LOAD, all, all, 0, 0, 0xffff), past: []error{unix.EINVAL, unix.EBADF}},
+	{name: "another user", do: func(*order) error { return unix.Setresuid(-1, -1, -1) }},
+	{name: "owner of a file", do: func(o *order) error { return os.Chown(at("other", "f")(o), -1, -1) }},
+	{name: "type into a terminal", do: call(unix.SYS_IOCTL, all, unix.TIOCSTI), past: []error{unix.EBADF}},
+	{name: "the same by its lower half", do: call(unix.SYS_IOCTL, all, unix.TIOCSTI|1<<32), past: []error{unix.EBADF}},
+	{name: "dumps again", do: call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1)},
+}
+
+// neededAttempts are what a directory goes on doing.
+var neededAttempts = []attempt{
+	{name: "unix socket", do: func(o *order) error { return dial("unix", at("remove", "s")(o)) }},
+	{name: "file that may be read", do: openFile(at("read", "f"), os.O_RDONLY)},
+	{name: "file put in its place", do: openFile(at("read", "replaced"), os.O_RDONLY)},
+	{name: "removal", do: func(o *order) error { return os.RemoveAll(at("remove", "dir")(o)) }},
+	{name: "own numbers", do: func(*order) error {
+		for _, name := range []string{"statm", "stat", "limits", "net/netstat"} {
+			if _, err := os.ReadFile("/proc/self/" + name); err != nil {
+				return err
+			}
+		}
+		_, err := os.ReadDir("/proc/self/fd")
+		return err
+	}},
+	{name: "time since boot", do: openFile(fixed("/proc/stat"), os.O_RDONLY)},
+	{name: "signal oneself", do: func(*order) error { return unix.Kill(os.Getpid(), 0) }},
+	{name: "file limit", do: func(*order) error {
+		var l syscall.Rlimit
+		return errors.Join(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l), syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l))
+	}},
+	{name: "new threads", do: func(*order) error {
+		done := make(chan int, 8)
+		for range 8 {
+			go func() { runtime.LockOSThread(); done <- unix.Gettid(); time.Sleep(10 * time.Millisecond) }()
+		}
+		seen := map[int]bool{}
+		for range 8 {
+			seen[<-done] = true
+		}
+		if len(seen) < 2 {
+			return errors.New("all on one thread")
+		}
+		return nil
+	}},
+}
+
+// probe is the process that makes all attempts and prints what came of each.
+func probe(text string) {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		panic(err)
+	}
+	// A thread from before, which is not the one that the rules are applied on.
+	ask, answer := make(chan func() error), make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		for f := range ask {
+			answer <- f()
+		}
+	}()
+	ask <- func() error { return nil }
+	<-answer
+
+	store, err := os.OpenFile(at("store")(&o), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	if o.Apply {
+		if err := errors.Join(NoDumps(), Apply(o.Rules)); err != nil {
+			panic(err)
+		}
+	}
+	results := map[string]string{}
+	note := func(name string, err error, past []error) {
+		results[name] = "through"
+		if err != nil {
+			results[name] = err.Error()
+		}
+		for _, p := range past {
+			if errors.Is(err, p) {
+				results[name] = "through"
+			}
+		}
+	}
+	if err := os.Rename(at("read", "fresh")(&o), at("read", "replaced")(&o)); err == nil && o.Apply {
+		panic("renamed where may only be read")
+	}
+	for _, a := range append(forbiddenAttempts, neededAttempts...) {
+		note(a.name, a.do(&o), a.past)
+		ask <- func() error { return a.do(&o) }
+		if err := <-answer; a.name != "removal" && a.name != "remove elsewhere" && a.name != "link out" {
+			note(a.name+", another thread", err, a.past)
+		}
+	}
+	note("use an open store", useStore(store), nil)
+	if err := json.NewEncoder(os.Stdout).Encode(results); err != nil {
+		panic(err)
+	}
+}
+
+// useStore does with an open file what bbolt does.
+func useStore(f *os.File) error {
+	if err := f.Truncate(1 << 20); err != nil {
+		return err
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, 1<<20, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt([]byte("page"), 4096); err != nil {
+		return err
+	}
+	if string(b[4096:4100]) != "page" {
+		return errors.New("written, and not in the map")
+	}
+	return errors.Join(unix.Fdatasync(int(f.Fd())), unix.Munmap(b))
+}
+
+// runProbe runs a probe in a directory of its own.
+func runProbe(t *testing.T, apply bool) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"read/f", "read/fresh", "read/replaced", "remove/f", "remove/dir/f", "other/f", "other/gone"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	name := "isolation-" + strconv.Itoa(os.Getpid())
+	for _, address := range []string{"@" + name, filepath.Join(dir, "remove", "s")} {
+		l, err := net.Listen("unix", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	o := order{Apply: apply, Dir: dir, Port: tcp.Addr().(*net.TCPAddr).Port, Abstract: name, Parent: os.Getpid(), Rules: Rules{
+		Read:   []string{filepath.Join(dir, "read"), "/proc/self", "/proc/stat", filepath.Join(dir, "absent")},
+		Remove: []string{filepath.Join(dir, "remove")}, Sockets: []string{filepath.Join(dir, "remove")},
+	}}
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), orderVariable+"="+string(text), "GOTRACEBACK=all")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("probe: %v\n%s", err, out)
+	}
+	results := map[string]string{}
+	if err := json.Unmarshal(out, &results); err != nil {
+		t.Fatal(err)
+	}
+	return results
+}
+
+func TestWhatIsForbiddenFailsAndWhatIsNeededDoesNot(t *testing.T) {
+	if lacks := Probe().Missing(); len(lacks) > 0 {
+		t.Skipf("this kernel lacks %s", strings.Join(lacks, ", "))
+	}
+	free, confined := runProbe(t, false), runProbe(t, true)
+	needed := map[string]bool{"use an open store": true}
+	for _, a := range neededAttempts {
+		needed[a.name] = true
+	}
+	attempted := 0
+	for name, result := range confined {
+		t.Run(name, func(t *testing.T) {
+			switch base, _, _ := strings.Cut(name, ", another thread"); {
+			case free[name] != "through" && !needed[base]:
+				t.Skipf("fails here without rules, too: %s", free[name])
+			case needed[base] && (result != "through" || free[name] != "through"):
+				t.Errorf("with rules: %s; without: %s", result, free[name])
+			case !needed[base] && result == "through":
+				t.Error("is not refused")
+			case !needed[base] && !strings.Contains(result, "permitted") && !strings.Contains(result, "denied") && !strings.Contains(result, "not implemented") && !strings.Contains(result, "cross-device"):
+				t.Errorf("fails, but is not refused: %s", result)
+			default:
+				attempted++
+			}
+		})
+	}
+	if attempted < 2*len(neededAttempts)+len(forbiddenAttempts) {
+		t.Errorf("only %d attempts say anything", attempted)
+	}
+}
+
+// TestForeignNumbersAreRefused calls by the table of x32, whose numbers have a bit of their own.
+func TestForeignNumbersAreRefused(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("for amd64")
+	}
+	instructions, err := Rules{}.program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const x86, i386, x32 = 0xc000003e, 0x40000003, 0x40000000
+	for _, c := range []struct {
+		name         string
+		number, arch uint32
+		argument     uint64
+		allowed      bool
+	}{
+		{"getpid", unix.SYS_GETPID, x86, 0, true},
+		{"a new one", unix.SYS_MSEAL, x86, 0, true},
+		{"getpid of x32", unix.SYS_GETPID | x32, x86, 0, false},
+		{"getpid of i386", 20, i386, 0, false},
+		{"a number of the future", 4000, x86, 0, false},
+		{"unix socket", unix.SYS_SOCKET, x86, unix.AF_UNIX, true},
+		{"inet socket", unix.SYS_SOCKET, x86, unix.AF_INET, false},
+		{"unix socket with upper bits", unix.SYS_SOCKET, x86, unix.AF_UNIX | 1<<32, false},
+		{"thread", unix.SYS_CLONE, x86, unix.CLONE_THREAD | unix.CLONE_VM, true},
+		{"thread in a namespace", unix.SYS_CLONE, x86, unix.CLONE_THREAD | unix.CLONE_NEWUSER, false},
+		{"process", unix.SYS_CLONE, x86, unix.CLONE_VM, false},
+	} {
+		if got := runFilter(t, instructions, c.number, c.arch, c.argument); got != c.allowed {
+			t.Errorf("%s: allowed %v, want %v", c.name, got, c.allowed)
+		}
+	}
+}
