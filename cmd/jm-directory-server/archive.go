@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"jm-directory-server/server"
+	"jm-directory-server/server/admin"
+	"jm-directory-server/store"
+)
+
+// An archive is the store as the running server uses it. Where there is none, the server goes on without: bans are then
+// kept in memory only, and there is no history.
+type archive struct {
+	log   logrus.FieldLogger
+	path  string
+	store *store.Store // nil: see err
+	err   error        // why there is no store
+	since time.Time    // of err
+	told  bool         // that a sample could not be kept; used by the observer's goroutine only
+}
+
+// openArchive opens the store in the state directory. It never fails: what is wrong is logged and shown in the status.
+func openArchive(stateDir string, log logrus.FieldLogger) *archive {
+	a := &archive{log: log, path: filepath.Join(stateDir, store.FileName), since: time.Now()}
+	a.store, a.err = store.Open(a.path, store.Options{})
+	if a.err != nil {
+		log.WithError(a.err).Error("no store: bans will not outlive this run, and there is no history")
+		return a
+	}
+	if o := a.store.Opened(); o.MovedAside != "" {
+		log.WithError(o.Damage).WithField("moved_to", o.MovedAside).Error("the store was damaged: bans and history begin anew")
+	}
+	return a
+}
+
+// close ends the store's use.
+func (a *archive) close() {
+	if a.store == nil {
+		return
+	}
+	if err := a.store.Close(); err != nil {
+		a.log.WithError(err).Error("the store was not closed in order")
+	}
+}
+
+// useBans puts the bans that were kept in force.
+func (a *archive) useBans(s *server.Server) {
+	if a.store == nil {
+		return
+	}
+	kept, err := a.store.Bans()
+	if err != nil {
+		a.log.WithError(err).Error("bans that were kept cannot be read")
+	}
+	bans := make([]server.Ban, 0, len(kept))
+	for _, b := range kept {
+		bans = append(bans, server.Ban{ID: b.ID, Kind: server.BanKind(b.Kind), Subject: b.Subject,
+			Reason: b.Reason, Created: b.Created, Expires: b.Expires})
+	}
+	s.UseBans(a.store.Secret(), bans, a)
+}
+
+// PutBan implements server.BanJournal.
+func (a *archive) PutBan(b server.Ban) error {
+	return a.store.PutBan(store.Ban{ID: b.ID, Kind: store.BanKind(b.Kind), Subject: b.Subject,
+		Reason: b.Reason, Created: b.Created, Expires: b.Expires})
+}
+
+// DeleteBan implements server.BanJournal.
+func (a *archive) DeleteBan(id string) error { return a.store.DeleteBan(id) }
+
+// keep adds a sample to the history. A failure is logged once until one succeeds again.
+func (a *archive) keep(s admin.Sample) {
+	if a.store == nil {
+		return
+	}
+	err := a.store.Append(store.Sample(s))
+	switch {
+	case err != nil && !a.told:
+		a.log.WithError(err).Error("the store takes nothing: the history has a gap; the directory goes on")
+	case err == nil && a.told:
+		a.log.Info("the store takes samples again")
+	}
+	a.told = err != nil
+}
+
+// history returns samples of that span; see admin.Source.
+func (a *archive) history(span time.Duration, from, to time.Time) ([]admin.Sample, error) {
+	if a.store == nil {
+		return nil, fmt.Errorf("there is no history: %w", a.err)
+	}
+	for _, resolution := range store.Resolutions {
+		if resolution.Span() != span {
+			continue
+		}
+		kept, err := a.store.History(resolution, from, to)
+		if err != nil {
+			return nil, err
+		}
+		samples := make([]admin.Sample, len(kept))
+		for i, s := range kept {
+			samples[i] = admin.Sample(s)
+		}
+		return samples, nil
+	}
+	return nil, fmt.Errorf("there is no history of %v", span)
+}
+
+// copyTo writes a copy of the file.
+func (a *archive) copyTo(ctx context.Context, w io.Writer) error {
+	if a.store == nil {
+		return fmt.Errorf("there is no store: %w", a.err)
+	}
+	return a.store.WriteTo(ctx, w)
+}
+
+// health is the state of the store for the status.
+func (a *archive) health() admin.Store {
+	if a.store == nil {
+		return admin.Store{Problem: a.err.Error(), Since: a.since}
+	}
+	h := a.store.Health()
+	s := admin.Store{OK: h.OK, Problem: h.LastError, Failed: h.Failed}
+	if !h.OK {
+		s.Since = h.Since
+	}
+	if info, err := os.Stat(a.path); err == nil {
+		s.Bytes = info.Size()
+	}
+	return s
+}

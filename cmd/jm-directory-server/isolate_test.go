@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+
+	"jm-directory-server/isolation"
+	"jm-directory-server/onion"
+)
+
+var (
+	wholeKernel = isolation.Kernel{Landlock: 7, Filters: true}
+	oldKernel   = isolation.Kernel{Landlock: 2, Filters: true}
+)
+
+// isolatedDaemon is a daemon on a kernel that is told, whose rules go nowhere but to applied.
+func isolatedDaemon(t *testing.T, mode string, kernel isolation.Kernel, fails error) (d *daemon, log *bytes.Buffer, applied *[]isolation.Rules) {
+	log, applied = new(bytes.Buffer), new([]isolation.Rules)
+	logger := logrus.New()
+	logger.SetOutput(log)
+	c := DefaultConfig()
+	c.Isolation, c.StateDir, c.RuntimeDir = mode, t.TempDir(), t.TempDir()
+	d = &daemon{effective: &effective{Config: c}, log: logger}
+	d.isolator = &isolator{
+		probe: func() isolation.Kernel { return kernel },
+		apply: func(r isolation.Rules) error { *applied = append(*applied, r); return fails },
+	}
+	return d, log, applied
+}
+
+func TestIsolationIsAsConfigured(t *testing.T) {
+	refused := errors.New("refused")
+	for _, c := range []struct {
+		name, mode   string
+		kernel       isolation.Kernel
+		fails        error
+		before, then string // errors
+		log          string
+		inForce      bool
+	}{
+		{"auto", isolationAuto, wholeKernel, nil, "", "", "level=info msg=\"isolated", true},
+		{"auto, old kernel", isolationAuto, oldKernel, nil, "", "", "level=warning msg=\"isolation is not complete: this kernel cannot restrict truncating files (Landlock of Linux 6.2); TCP", true},
+		{"auto, fails", isolationAuto, wholeKernel, refused, "", "", "level=warning msg=\"isolation is not complete\" error=refused", true},
+		{"require", isolationRequire, wholeKernel, nil, "", "", "level=info msg=\"isolated", true},
+		{"require, old kernel", isolationRequire, oldKernel, nil, `isolation = "require": this kernel cannot restrict truncating files`, "", "", false},
+		{"require, no filters", isolationRequire, isolation.Kernel{Landlock: 7}, nil, "filters for system calls", "", "", false},
+		{"require, fails", isolationRequire, wholeKernel, refused, "", "refused", "", false},
+		{"off", isolationOff, wholeKernel, nil, "", "", "level=warning msg=\"isolation is off", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, log, applied := isolatedDaemon(t, c.mode, c.kernel, c.fails)
+			said := func(err error, want string) bool {
+				if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q", err, want)
+				}
+				return err == nil
+			}
+			if said(d.checkIsolation(), c.before) {
+				said(d.isolate(nil), c.then)
+			}
+			if !strings.Contains(log.String(), c.log) || strings.Count(log.String(), "level=warning") > 1 {
+				t.Errorf("log %q, want %q and one warning at most", log, c.log)
+			}
+			if got := len(d.isolationInForce()) > 0; got != c.inForce {
+				t.Errorf("in force: %q", d.isolationInForce())
+			}
+			if c.mode == isolationOff && len(*applied) > 0 {
+				t.Error("rules are applied although isolation is off")
+			}
+		})
+	}
+}
+
+// TestRequiredIsolationComesBeforeAnythingIsStarted: not even the state directory is made.
+func TestRequiredIsolationComesBeforeAnythingIsStarted(t *testing.T) {
+	d, _, _ := isolatedDaemon(t, isolationRequire, oldKernel, nil)
+	d.StateDir = filepath.Join(t.TempDir(), "state")
+	d.startOnion = func(context.Context, onion.Config) (onionService, error) {
+		t.Error("Tor is started")
+		return nil, errors.New("not here")
+	}
+	if err := d.run(); err == nil {
+		t.Error("it runs")
+	}
+	if _, err := os.Stat(d.StateDir); err == nil {
+		t.Error("the state directory was made")
+	}
+}
+
+func TestRulesNameNoMoreThanIsNeeded(t *testing.T) {
+	d, _, _ := isolatedDaemon(t, isolationAuto, wholeKernel, nil)
+	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+	d.file = filepath.Join(t.TempDir(), "config.toml")
+	r := d.rules(newFakeTor(t))
+	if want := []string{filepath.Dir(d.file), "/proc/self", "/proc/stat"}; !slices.Equal(r.Read, want) {
+		t.Errorf("reads %q, want %q", r.Read, want)
+	}
+	if !slices.Equal(r.Sockets, []string{d.RuntimeDir, "/run/systemd/notify"}) || r.Abstract {
+		t.Errorf("sockets %q, abstract ones %v", r.Sockets, r.Abstract)
+	}
+	if len(r.Write)+len(r.Execute)+len(r.Devices)+len(r.Ports) > 0 || r.Internet || r.Code || r.Program != 0 || r.Signal != 17 {
+		t.Errorf("rules %+v", r)
+	}
+	if slices.Contains(r.Remove, d.StateDir) {
+		t.Error("the key may be removed")
+	}
+
+	t.Setenv("NOTIFY_SOCKET", "@abstract")
+	d.Tor.Mode, d.Listen.Address, d.Admin.Listen = "off", "unix:/run/a/s", "unix:/run/b/s"
+	r = d.rules(nil)
+	if !r.Abstract || r.Signal != 0 || !slices.Contains(r.Remove, "/run/a") || !slices.Contains(r.Remove, "/run/b") {
+		t.Errorf("rules without Tor %+v", r)
+	}
+}
+
+// TestConfigurationBehindALinkMayBeRead: the link's directory and what it leads to.
+func TestConfigurationBehindALinkMayBeRead(t *testing.T) {
+	d, _, _ := isolatedDaemon(t, isolationAuto, wholeKernel, nil)
+	file, link := filepath.Join(t.TempDir(), "generation-1.toml"), filepath.Join(t.TempDir(), "config.toml")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	d.file = link
+	if got := d.configPaths(); !slices.Equal(got, []string{filepath.Dir(link), file}) {
+		t.Errorf("paths %q", got)
+	}
+}

@@ -1,0 +1,493 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jm-directory-server/server/admin"
+	"jm-directory-server/server/wire"
+	"jm-directory-server/store"
+)
+
+// A wholeProgram is one run of the program, without Tor, in a directory of its own.
+type wholeProgram struct {
+	t      *testing.T
+	dir    string
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+// programText is its configuration. It is started with a limit of open files, as ulimit -n takes it, and an environment.
+const programText = `network = "signet"
+state_dir = %q
+[limits]
+max_peers = 400
+max_handshakes = 200
+[tor]
+mode = "off"
+[listen]
+address = %q
+proxy_protocol = true
+[nick_auth]
+directory_id = "test:whole"
+`
+
+// startProgram starts the program in dir, anew or again, and waits until it listens.
+func startProgram(t *testing.T, dir, files string, env ...string) *wholeProgram {
+	if testing.Short() {
+		t.Skip("whole programs take long to start under the race detector; their parts are tested there")
+	}
+	t.Helper()
+	w := &wholeProgram{t: t, dir: dir, exited: make(chan struct{})}
+	text := fmt.Sprintf(programText, w.path("state"), "unix:"+w.path("socket"))
+	if err := os.WriteFile(w.path("config.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.OpenFile(w.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	before := strings.Count(w.log(), "directory is listening")
+	w.cmd = exec.Command("sh", "-c", "ulimit -n "+files+"; exec jm-directory-server run --config config.toml")
+	w.cmd.Dir, w.cmd.Stdout, w.cmd.Stderr = dir, log, log
+	w.cmd.Env = append(os.Environ(), env...)
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { w.cmd.Wait(); close(w.exited) }()
+	t.Cleanup(func() { w.cmd.Process.Kill(); <-w.exited })
+	w.eventually("the directory is listening", func() bool { return strings.Count(w.log(), "directory is listening") > before })
+	return w
+}
+
+// newDir returns a directory with a path that is short enough for a socket.
+func newDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func (w *wholeProgram) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *wholeProgram) log() string {
+	b, _ := os.ReadFile(w.path("log")) // not there yet: nothing was said
+	return string(b)
+}
+
+func (w *wholeProgram) eventually(what string, ok func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("never: %s\n%s", what, w.log())
+		}
+	}
+}
+
+// command runs another command of the program, and returns what it prints.
+func (w *wholeProgram) command(args ...string) string {
+	cmd := exec.Command("jm-directory-server", append(args, "--config", "config.toml")...)
+	cmd.Dir = w.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		w.t.Errorf("%q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+func (w *wholeProgram) status() (r admin.Report) {
+	w.t.Helper()
+	if err := json.Unmarshal([]byte(w.command("status", "--json")), &r); err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// get asks the admin socket.
+func (w *wholeProgram) get(path string) string {
+	w.t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", w.path("state/run/admin.sock"))
+	}}}
+	r, err := client.Get("http://localhost" + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// signal sends one, and waits for the end if it is one to end.
+func (w *wholeProgram) signal(s unix.Signal) int {
+	w.t.Helper()
+	if err := unix.Kill(w.cmd.Process.Pid, s); err != nil {
+		w.t.Fatal(err)
+	}
+	if s == unix.SIGUSR1 {
+		return 0
+	}
+	select {
+	case <-w.exited:
+	case <-time.After(patience):
+		w.t.Fatalf("did not end at %v\n%s", s, w.log())
+	}
+	return w.cmd.ProcessState.ExitCode()
+}
+
+// dial connects over a circuit.
+func (w *wholeProgram) dial(circuit int) *onionPeer {
+	w.t.Helper()
+	conn, err := net.Dial("unix", w.path("socket"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "PROXY TCP6 fc00:dead:beef:4dad::0:%x ::1 %d 5222\r\n", circuit, circuit)
+	return &onionPeer{conn: conn, r: bufio.NewReaderSize(conn, 1<<16)}
+}
+
+// join has a peer join over a circuit of its own.
+func (w *wholeProgram) join(i int, l wire.Location) *onionPeer {
+	w.t.Helper()
+	p := w.dial(i)
+	if answer := w.hello(p, wholeNick(i), l); !strings.Contains(answer, `"accepted": true`) {
+		w.t.Fatalf("peer %d: %s", i, answer)
+	}
+	return p
+}
+
+// hello makes a handshake and returns the answer.
+func (w *wholeProgram) hello(p *onionPeer, nick string, l wire.Location, features ...string) string {
+	w.t.Helper()
+	p.nick = nick
+	w.send(p, wire.ClientHandshake, string(wire.Handshake{Nick: nick, Location: l, Network: "signet", Features: features}.AppendLine(nil)))
+	_, line, err := p.next()
+	if err != nil {
+		w.t.Fatalf("handshake of %s: %v\n%s", nick, err, w.log())
+	}
+	return line
+}
+
+func (w *wholeProgram) send(p *onionPeer, t wire.Type, line string) {
+	w.t.Helper()
+	if err := p.send(t, line); err != nil {
+		w.t.Fatalf("%s: %v", p.nick, err)
+	}
+}
+
+// wholeNick is the i-th of many.
+func wholeNick(i int) string {
+	return "J5" + strings.ReplaceAll(fmt.Sprintf("%06d", i), "0", "z") + "whoZeProg"[:8]
+}
+
+// numbered wants the messages first to last-1 of from to come to p, in order, whatever else comes.
+func numbered(p, from *onionPeer, first, last int) error {
+	for k := first; k < last; {
+		typ, line, err := p.next()
+		if err != nil {
+			return fmt.Errorf("%s waits for message %d: %w", p.nick, k, err)
+		}
+		if typ != wire.Pubmsg || !strings.HasPrefix(line, from.nick) {
+			continue
+		}
+		if want := fmt.Sprintf("%s!PUBLIC!%d ", from.nick, k); !strings.HasPrefix(line, want) {
+			return fmt.Errorf("%s got %.60q, want %q", p.nick, line, want)
+		}
+		k++
+	}
+	return nil
+}
+
+func (w *wholeProgram) say(p *onionPeer, k, size int) {
+	w.t.Helper()
+	w.send(p, wire.Pubmsg, fmt.Sprintf("%s!PUBLIC!%d %s", p.nick, k, strings.Repeat("x", size)))
+}
+
+// TestFileLimitReached: with no descriptor left, those who are connected go on, and newcomers get in once there are some.
+func TestFileLimitReached(t *testing.T) {
+	w := startProgram(t, newDir(t), "100")
+	a, b := w.join(1, wire.Location{}), w.join(2, wire.Location{})
+	var crowd []*onionPeer
+	for i := range 150 {
+		crowd = append(crowd, w.dial(10+i))
+	}
+	w.eventually("the limit is reached, and the log says so", func() bool { return strings.Contains(w.log(), "cannot accept connections for now") })
+	for k := range 100 {
+		w.say(a, k, 100)
+		if err := numbered(b, a, k, k+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range crowd {
+		p.conn.Close()
+	}
+	w.join(3, wire.Location{})
+	w.eventually("all descriptors are free again", func() bool {
+		r := w.status()
+		return r.ConnectedPeers.Total == 3 && r.Outbox.Handshaking == 0 && r.Process.FDs < 60
+	})
+}
+
+// TestMemoryLimitReached: above GOMEMLIMIT the program is slower, and loses nothing.
+func TestMemoryLimitReached(t *testing.T) {
+	w := startProgram(t, newDir(t), "1024", "GOMEMLIMIT=12MiB")
+	const readers, messages, size = 30, 100, 10_000 // at the worst 30 MB wait, of which 1 MB is text: frames are shared
+	sender := w.join(1, wire.Location{})
+	var work sync.WaitGroup
+	for i := range readers {
+		p := w.join(10+i, wire.Location{})
+		work.Go(func() {
+			if err := numbered(p, sender, 0, messages); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for k := range messages {
+		w.say(sender, k, size)
+	}
+	work.Wait()
+	if r := w.status(); r.ConnectedPeers.Total != readers+1 || !strings.Contains(w.get("/metrics"), "go_gc_gomemlimit_bytes 1.2582912e+07") {
+		t.Errorf("%d peers are left of %d, or the limit is not in force", r.ConnectedPeers.Total, readers+1)
+	}
+}
+
+// TestSIGTERMUnderLoad: what was taken of a sender goes out to those who read, while others still send.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	w := startProgram(t, newDir(t), "1024")
+	const messages, size = 100, 10_000
+	sender, noisy := w.join(1, wire.Location{}), w.join(2, wire.Location{})
+	readers := []*onionPeer{w.join(3, wire.Location{}), w.join(4, wire.Location{})}
+	for k := range messages {
+		w.say(sender, k, size)
+	}
+	w.eventually("all is taken", func() bool { return w.status().Stats.Public == messages })
+	var work sync.WaitGroup
+	work.Go(func() { io.Copy(io.Discard, noisy.conn) })
+	work.Go(func() {
+		for noisy.send(wire.Pubmsg, noisy.nick+"!PUBLIC!more") == nil {
+		}
+	})
+	for _, p := range readers {
+		work.Go(func() {
+			if err := numbered(p, sender, 0, messages); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if code := w.signal(unix.SIGTERM); code != 0 {
+		t.Errorf("exit code %d\n%s", code, w.log())
+	}
+	work.Wait()
+}
+
+// TestKillAndRestartKeepsTheState: after kill -9 under load the bans are in force, and the store is whole. That the key stays
+// is part of TestDirectoryOverAPrivateTorNetwork.
+func TestKillAndRestartKeepsTheState(t *testing.T) {
+	dir := newDir(t)
+	minutes := keptMinutes(t, dir)
+	w := startProgram(t, dir, "1024")
+	sender := w.join(1, wire.Location{})
+	w.join(2, wire.Location{})
+	for i := range 5 {
+		w.command("ban", wholeNick(100+i), "--for", "1h", "--reason", "kept")
+	}
+	go func() {
+		for sender.send(wire.Pubmsg, sender.nick+"!PUBLIC!more") == nil {
+		}
+	}()
+	w.eventually("there is load", func() bool { return w.status().Stats.Public > 100 })
+	if code := w.signal(unix.SIGKILL); code != -1 {
+		t.Errorf("exit code %d", code)
+	}
+	again := startProgram(t, dir, "1024")
+	if strings.Contains(again.log(), "damaged") {
+		t.Errorf("the store did not survive\n%s", again.log())
+	}
+	if r := again.status(); r.Stats.Bans != 5 || !r.Store.OK {
+		t.Errorf("%d bans, store %+v", r.Stats.Bans, r.Store)
+	}
+	for i := range 5 {
+		if answer := again.hello(again.dial(10+i), wholeNick(100+i), wire.Location{}); !strings.Contains(answer, `"accepted": false`) {
+			t.Errorf("banned, and got %s", answer)
+		}
+	}
+	again.join(1, wire.Location{})
+	if code := again.signal(unix.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s, err := store.OpenReadOnly(filepath.Join(dir, "state", store.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	kept, err := s.History(store.Minute, minutes[0].Start, minutes[len(minutes)-1].Start.Add(time.Minute))
+	if err != nil || len(kept) != len(minutes) {
+		t.Fatalf("%d of %d minutes of the history are there: %v", len(kept), len(minutes), err)
+	}
+	for i := range kept {
+		if kept[i].Start != minutes[i].Start || kept[i].Peers != minutes[i].Peers {
+			t.Errorf("minute %d is %+v, was %+v", i, kept[i], minutes[i])
+		}
+	}
+}
+
+// keptMinutes puts an hour of history into the state of a program that has not run yet.
+func keptMinutes(t *testing.T, dir string) (minutes []store.Sample) {
+	t.Helper()
+	state := filepath.Join(dir, "state")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(filepath.Join(state, store.FileName), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now().UTC().Truncate(time.Minute).Add(-2 * time.Hour)
+	for i := range 60 {
+		m := store.Sample{Start: begin.Add(time.Duration(i) * time.Minute), Up: time.Minute, Ready: time.Minute, Peers: 100 + float64(i), PeersMax: 200}
+		if err := s.Append(m); err != nil {
+			t.Fatal(err)
+		}
+		minutes = append(minutes, m)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return minutes
+}
+
+// TestNothingThatIsWrittenNamesWhoTookPart runs a busy directory with all kinds of peers and looks through everything that it
+// writes: log, status, metrics, history, page, bans, and each file of its state directory.
+func TestNothingThatIsWrittenNamesWhoTookPart(t *testing.T) {
+	w := startProgram(t, newDir(t), "1024")
+	hosts := []string{
+		"2vuiuuwvliboysxkl3a6vx774he6b3tkjxn6en37tazg2qw7zf2uutyd", "v5kxb5nbqefxv54mv5f4octgb4g7khscxl4r2tpfwizi3yhihx6eafad",
+		"zutgefkonv3lfmvzfzymbswdzt2tj6nxj223rgaz5rijba6qbjih7oid",
+	}
+	at := func(i int) wire.Location { return wire.Location{Host: hosts[i] + ".onion", Port: 5222} }
+	maker, taker := w.join(1, at(0)), w.join(2, wire.Location{})
+	w.send(taker, wire.Pubmsg, taker.nick+"!PUBLIC!orderbook")
+	w.send(maker, wire.Pubmsg, maker.nick+"!PUBLIC!sw0reloffer 0 secretbody 1 2 3")
+	w.send(maker, wire.Privmsg, maker.nick+"!"+taker.nick+"!fill secretbody")
+	w.send(maker, wire.Privmsg, maker.nick+"!"+wholeNick(999)+"!secretbody to nobody")
+	w.send(taker, wire.GetPeerlist, "")
+	w.send(taker, wire.Pubmsg, maker.nick+"!PUBLIC!secretbody forged")
+	w.send(taker, wire.Privmsg, "secretbody malformed")
+	w.send(taker, wire.Type(4711), "secretbody unknown")
+	for _, refused := range []struct {
+		nick string
+		l    wire.Location
+	}{
+		{maker.nick, at(1)},                 // in use
+		{"J5secretbody;x", wire.Location{}}, // no nick
+		{wholeNick(3), wire.Location{Host: "secretbody.onion", Port: 1}},
+	} {
+		w.hello(w.dial(5), refused.nick, refused.l)
+	}
+	prover := w.dial(6)
+	w.hello(prover, wholeNick(6), at(2), wire.FeatureNickAuth)
+	w.send(prover, wire.NickProof, `{"pubkey":"secretbody","signature":"secretbody"}`)
+	late := w.join(7, at(1))
+	w.send(late, wire.NickProof, "secretbody out of order")
+	garbage := w.join(8, at(2))
+	fmt.Fprintf(garbage.conn, "secretbody, no envelope\r\n")
+	flood := w.join(9, at(2))
+	for range 3000 { // until it is closed for its violations
+		if flood.send(wire.Pubmsg, maker.nick+"!PUBLIC!secretbody") != nil {
+			break
+		}
+	}
+	kicked, banned := w.join(10, at(1)), w.join(11, at(1))
+	w.command("kick", kicked.nick)
+	w.command("ban", banned.nick, "--for", "1h", "--reason", "floods")
+	w.hello(w.dial(12), banned.nick, at(1))
+	w.eventually("all of it has happened", func() bool {
+		r := w.status().Reasons
+		for _, want := range []string{"closed/malformed", "closed/violations", "closed/proof_out_of_order", "evicted/kicked", "evicted/banned",
+			"refused/nick", "refused/location", "refused/banned", "refused/proof_malformed", "dropped/forged_sender", "dropped/unknown_target"} {
+			kind, reason, _ := strings.Cut(want, "/")
+			if r[kind][reason] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	w.signal(unix.SIGUSR1)
+	w.eventually("the status is in the log", func() bool { return strings.Contains(w.log(), "msg=status") })
+	written := map[string]string{
+		"status": w.command("status"), "status --json": w.command("status", "--json"), "bans": w.command("bans", "--json"),
+		"doctor": w.command("doctor"),
+	}
+	for _, path := range []string{"/", "/status", "/metrics", "/history", "/bans", "/health"} {
+		written[path] = w.get(path)
+	}
+	if code := w.signal(unix.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	written["log"] = w.log()
+	err := filepath.WalkDir(w.path("state"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		written[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	needles := append([]string{"secretbody"}, hosts...)
+	for i := range 12 {
+		needles = append(needles, wholeNick(i))
+	}
+	if len(written) < 12 || !strings.Contains(written["log"], "msg=stopped") || !strings.Contains(written["/metrics"], "forged_sender") ||
+		!bytes.Contains([]byte(written[w.path("state/directory.db")]), []byte("floods")) {
+		t.Errorf("only %d things were written, or not what was expected", len(written))
+	}
+	for what, text := range written {
+		for _, needle := range needles {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(needle)) {
+				t.Errorf("%s contains %q", what, needle)
+			}
+		}
+	}
+}
+
+// TestSoakReturnsToTheStart is `make soak`, short: a mix as in real life loses nothing, and leaves nothing behind.
+func TestSoakReturnsToTheStart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 seconds")
+	}
+	binary := os.Getenv("JM_TEST_BINARY")
+	if binary == "" {
+		t.Skip("JM_TEST_BINARY is not set: run make test for the tests of the built binary")
+	}
+	cmd := exec.Command("../../scripts/soak.sh", "10s")
+	cmd.Env = append(os.Environ(), "SERVER="+binary, "PEERS=100", "RATE=50")
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("nothing lost")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

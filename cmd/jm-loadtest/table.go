@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// width is the longest line of the table in columns.
+const width = 80
+
+// The columns of the table: title and first figure, two quantiles, CPU time.
+const (
+	leftColumns = 55 // title, and the figure that matters most at their right end
+	rowFormat   = "%s%*s%8s%9s%8s"
+)
+
+// writeTable writes the results for people.
+func (r *report) writeTable(w io.Writer) error {
+	var b strings.Builder
+	cpu := ""
+	for _, x := range r.Results {
+		if x.Server != nil {
+			cpu = "cpu s/M"
+		}
+	}
+	line := func(format string, args ...any) {
+		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+	}
+	line(rowFormat, "", leftColumns, "", "p50 ms", "p99 ms", cpu)
+	var notes []string
+	for _, x := range r.Results {
+		p50, p99, cpu := "", "", ""
+		if x.Latency != nil {
+			p50, p99 = number(x.Latency.P50), number(x.Latency.P99)
+		}
+		if x.Server != nil && x.Server.CPUPerMillion > 0 {
+			cpu = number(x.Server.CPUPerMillion)
+		}
+		title := cut(x.Title, 54)
+		for i, f := range x.Figures {
+			value := number(f.value) + " " + f.label
+			if i > 0 {
+				line("  %s", cut(value, width-2))
+				continue
+			}
+			if utf8.RuneCountInString(title)+1+utf8.RuneCountInString(value) > leftColumns {
+				line("%s", title)
+				title = ""
+			}
+			line(rowFormat, title, leftColumns-utf8.RuneCountInString(title), value, p50, p99, cpu)
+		}
+		if x.Failure != "" {
+			line("%s, not measured", title)
+			notes = append(notes, x.Title+": "+x.Failure)
+		}
+		if x.Faults.any() {
+			notes = append(notes, x.Title+": "+x.Faults.String())
+		}
+		if g := x.Generator; g != nil && g.Limit != limitNone {
+			notes = append(notes, x.Title+": "+limitText(g))
+		}
+	}
+	if r.Failure != "" {
+		notes = append(notes, "ended early: "+r.Failure)
+	}
+	if len(notes) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, n := range notes {
+		for _, l := range wrap(visible(n), width) {
+			line("%s", l)
+		}
+	}
+	if r.OK {
+		line("\nnothing lost, twice, out of order, damaged, evicted or refused")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// limitText says why a figure may be ours rather than the server's.
+func limitText(g *ownUse) string {
+	share := fmt.Sprintf("(own CPU %.0f %% of its cores, busy %.0f %% of the time)", 100*g.CPUShare, 100*g.BusyShare)
+	switch g.Limit {
+	case limitGenerator:
+		return "the generator was the limit, give it more --procs " + share
+	case limitBacklog:
+		return "the generator read more slowly than the server wrote " + share
+	}
+	return "the generator had too little of a core, for the server runs on the same ones " + share
+}
+
+// number writes a value with three or more digits that matter, thousands set apart.
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case v == 0:
+		return "0"
+	case a < 100 && v == math.Trunc(v):
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case a < 0.001:
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	case a < 1:
+		return strconv.FormatFloat(v, 'f', 3, 64)
+	case a < 10:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	case a < 100:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	s := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + " " + s[i:]
+	}
+	return sign + s
+}
+
+// wrap breaks text into lines of at most n columns; those after the first are indented.
+func wrap(text string, n int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		word = cut(word, n-2)
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > n {
+			lines = append(lines, line)
+			line = "  " + word
+			continue
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// cut makes text printable and at most n columns wide.
+func cut(text string, n int) string {
+	runes := []rune(visible(text))
+	if len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return string(runes)
+}
+
+// visible replaces what would steer a terminal or begin a new line.
+func visible(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return ' '
+	}, text)
+}
