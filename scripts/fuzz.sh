@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Run every fuzz target of the module for a time each.
+#
+#   scripts/fuzz.sh TIME [DOCUMENT]     TIME as go test -fuzztime takes it
+#
+# As many targets run at once as there are cores, each with one worker: that keeps the cores busy while others are built,
+# replay their corpora, or end. To make an interesting input smaller takes a second at most, not the engine's minute. With a
+# DOCUMENT, executions and inputs that were kept go between its markers "fuzz".
+#
+# Up to Go 1.26 the fuzzing engine itself sometimes fails with "context deadline
+# exceeded" when the time is up (golang.org/issue/75804). A run that ends with
+# just that, and without a failing input, is run again, twice at most; a target
+# that hangs fails each time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+time=${1:?usage: scripts/fuzz.sh TIME [DOCUMENT]}
+document=${2:-}
+root=$PWD
+dir=$root/build/fuzz
+go=${GO:-go}
+mkdir -p "$dir"
+cache=$("$go" env GOCACHE)/fuzz
+
+targets=$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]+' /dev/null | sed 's/func //' | sort)
+
+# binary PACKAGE: where its instrumented test binary is
+binary() { printf '%s/%s.test' "$dir" "${1//\//-}"; }
+
+# fuzz PACKAGE TARGET LOG
+fuzz() {
+  (cd "$1" && "$(binary "$1")" -test.run '^$' -test.fuzz "^$2\$" -test.fuzztime "$time" -test.parallel 1 -test.fuzzminimizetime 1s \
+    -test.fuzzcachedir "$cache/jm-directory-server/$1") >"$3" 2>&1
+}
+
+engine_failed() { grep -qx ' *context deadline exceeded' "$1" && ! grep -qE 'Failing input|panic:|_test\.go:[0-9]+:' "$1"; }
+
+# run PACKAGE TARGET: all tries of one target
+run() {
+  local log=$dir/$2.log try
+  printf 'fuzz %s %s\n' "$1" "$2"
+  for try in 1 2 3; do
+    if fuzz "$1" "$2" "$log"; then
+      return
+    fi
+    if [[ $try == 3 ]] || ! engine_failed "$log"; then
+      cat "$log"
+      return 1
+    fi
+  done
+}
+
+packages=$(cut -d: -f1 <<<"$targets" | xargs -n1 dirname | sort -u)
+for package in $packages; do
+  "$go" test -c -fuzz . -o "$(binary "$package")" "./$package"
+done
+running=0
+while IFS=: read -r file target; do
+  if ((running == $(nproc))); then
+    wait -n || { wait; exit 1; }
+    running=$((running - 1))
+  fi
+  run "$(dirname "$file")" "$target" &
+  running=$((running + 1))
+done <<<"$targets"
+while ((running > 0)); do
+  wait -n || { wait; exit 1; }
+  running=$((running - 1))
+done
+printf '%d fuzz targets, %s each\n' "$(wc -l <<<"$targets")" "$time"
+
+if [[ -n $document ]]; then
+  figures=$dir/figures
+  # shellcheck disable=SC2016 # the marks are Markdown's
+  {
+    printf 'Measured by `make fuzz FUZZTIME=%s` with %s, on %s cores, each target with one:\n\n' "$time" "$("$go" env GOVERSION)" "$(nproc)"
+    printf '| Target | Package | Executions | Inputs kept |\n|---|---|---:|---:|\n'
+    while IFS=: read -r file target; do
+      # none where the time was not enough for the corpus
+      last=$(grep -E 'execs: [0-9]+' "$dir/$target.log" | tail -n 1 || true)
+      printf '| `%s` | `%s` | %s | %s |\n' "$target" "$(dirname "$file")" \
+        "$(sed -E 's/^$/–/; s/.*execs: ([0-9]+).*/\1/' <<<"$last")" "$(sed -E 's/^$/–/; s/.*\(total: ([0-9]+)\).*/\1/' <<<"$last")"
+    done <<<"$targets"
+  } >"$figures"
+  scripts/figures.sh "$document" fuzz "$figures"
+fi

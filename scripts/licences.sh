@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Print the licences of all that is inside an executable of ours.
+#
+#   scripts/licences.sh EXECUTABLE TOR_DIR [--debian]
+#
+# The Go modules are those that the executable itself names; their texts come from
+# the module cache. TOR_DIR is what scripts/build-tor.sh made: Tor's own licence,
+# and the libraries linked into it, whose texts Debian keeps in /usr/share/doc.
+# With --debian, texts that each Debian system has are referred to, as its policy
+# asks, instead of repeated.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+go=${GO:-go}
+executable=$1 tor=$2 debian=${3:-}
+common=/usr/share/common-licenses
+
+die() {
+  echo "licences: $*" >&2
+  exit 1
+}
+
+title() { printf '\n%s\n%s\n%s\n\n' "$(printf '=%.0s' {1..78})" "$1" "$(printf '=%.0s' {1..78})"; }
+
+# text FILE prints a licence, or where the system has it.
+text() {
+  if [[ -n $debian ]] && grep -q 'Apache License' "$1" && grep -q 'TERMS AND CONDITIONS' "$1"; then
+    echo "Apache License, Version 2.0: see $common/Apache-2.0."
+  else
+    cat "$1"
+  fi
+}
+
+[[ -f $tor/LIBRARIES ]] || die "$tor/LIBRARIES is missing: remove $tor and build it again"
+
+cat <<EOF
+jm-directory-server is under the MIT licence. Its executable holds the Go modules
+below, and a program of its own, Tor, which it starts. That one is built with its
+parts under the GPL: it is under the GNU General Public License, version 3
+($([[ -n $debian ]] && echo "see $common/GPL-3" || echo "see COPYING.GPL-3")). README.source says where the source of all of it is.
+EOF
+title "jm-directory-server"
+cat LICENSE
+title "Go, its runtime and standard library, $("$go" env GOVERSION)"
+cat "$("$go" env GOROOT)/LICENSE"
+
+"$go" version -m "$executable" | awk '$1 == "dep" {print $2, $3}' | sort | while read -r path version; do
+  title "Go module $path $version"
+  dir=$("$go" mod download -json "$path@$version" | sed -nE 's/^\t"Dir": "(.*)",?$/\1/p')
+  found=
+  for file in "$dir"/LICEN[CS]E* "$dir"/License "$dir"/COPYING* "$dir"/NOTICE* "$dir"/PATENTS*; do
+    [[ -f $file ]] || continue
+    found=yes
+    text "$file"
+  done
+  [[ -n $found ]] || die "$path@$version: no licence in $dir"
+done
+
+title "Tor $(cat "$tor/VERSION"), with Equi-X, HashX and the other parts of its source"
+cat "$tor/LICENSE"
+while read -r package version source _; do
+  title "$source $version, linked into Tor (Debian's description of its licences)"
+  file=/usr/share/doc/$package/copyright
+  [[ -f $file ]] || die "$file is missing: install $package"
+  cat "$file"
+done <"$tor/LIBRARIES"
