@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,9 @@ func (f *fake) History(span time.Duration, from, to time.Time) ([]admin.Sample, 
 
 // noon is when most tests take place.
 var noon = time.Date(2031, 5, 14, 12, 2, 3, 0, time.UTC)
+
+// atNoon is src's page at noon: what it shows depends on no day that a test happens to run on.
+func atNoon(src Source) http.Handler { return handler(src, func() time.Time { return noon }) }
 
 // running is a directory as it should be, with some of everything.
 func running(at time.Time) admin.Report {

@@ -57,17 +57,20 @@ var templates = template.Must(template.ParseFS(files, "page.html"))
 
 // Handler returns the page of src. It answers GET and HEAD at / and below /page/, and 404 to everything else; who may
 // ask, and under which host, is for whoever mounts it to decide.
-func Handler(src Source) http.Handler {
+func Handler(src Source) http.Handler { return handler(src, time.Now) }
+
+// handler is Handler at the time that clock says.
+func handler(src Source, clock func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		p := periodOf(r)
-		render(w, "page", whole{Revision: revision, Now: present(src), Past: past(src, p, time.Now())})
+		render(w, "page", whole{Revision: revision, Now: present(src), Past: past(src, p, clock())})
 	})
 	mux.HandleFunc("GET /page/now", func(w http.ResponseWriter, _ *http.Request) {
 		render(w, "now", present(src))
 	})
 	mux.HandleFunc("GET /page/past", func(w http.ResponseWriter, r *http.Request) {
-		render(w, "past", past(src, periodOf(r), time.Now()))
+		render(w, "past", past(src, periodOf(r), clock()))
 	})
 	for name, mime := range assets {
 		body := content(name)

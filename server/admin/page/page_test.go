@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 )
@@ -20,7 +19,7 @@ import (
 func get(t testing.TB, src Source, address string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	Handler(src).ServeHTTP(w, httptest.NewRequest("GET", address, nil))
+	atNoon(src).ServeHTTP(w, httptest.NewRequest("GET", address, nil))
 	return w
 }
 
@@ -326,7 +325,7 @@ func TestAnswers(t *testing.T) {
 		{"DELETE", "/page/now", 405, ""},
 	} {
 		w := httptest.NewRecorder()
-		Handler(cases["running"]).ServeHTTP(w, httptest.NewRequest(test.method, test.address, nil))
+		atNoon(cases["running"]).ServeHTTP(w, httptest.NewRequest(test.method, test.address, nil))
 		if w.Code != test.code || test.kind != "" && w.Header().Get("Content-Type") != test.kind {
 			t.Errorf("%s %s: %d %s", test.method, test.address, w.Code, w.Header().Get("Content-Type"))
 		}
@@ -371,9 +370,8 @@ func onlyOnce(h http.Handler) http.Handler {
 
 func BenchmarkPage(b *testing.B) {
 	src := healthy(noon)
-	h := Handler(src)
-	now := time.Now()
-	samples, _ := lived(lastDay.sample, now.Add(-day), now)
+	h := atNoon(src)
+	samples, _ := lived(lastDay.sample, noon.Add(-day), noon)
 	src.history = fixed(samples)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -384,7 +382,7 @@ func BenchmarkPage(b *testing.B) {
 }
 
 func BenchmarkNow(b *testing.B) {
-	h := Handler(healthy(noon))
+	h := atNoon(healthy(noon))
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
