@@ -59,7 +59,7 @@ func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
 	if o.dead {
 		return
 	}
-	if o.state == outboxStalled && o.bytes+len(fr.b) > f.s.opt().OutboxBytes {
+	if f.full(o, len(fr.b)) {
 		// Only a receiver that does not read gets here: while a flusher is merely behind, the senders
 		// wait (see await), so that nobody is closed for the server's own slowness.
 		f.kill(c, EvictedOutboxFull)
@@ -83,6 +83,13 @@ func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
 		}
 	}
 	f.backlog += len(fr.b)
+}
+
+// full reports whether n bytes more are too many for o to hold. While senders wait because most receivers cannot keep up, those who
+// read may have twice as much waiting: they are not the reason. The lock must be held.
+func (f *flusher) full(o *outbox, n int) bool {
+	most, after := f.s.opt().OutboxBytes, o.bytes+n
+	return o.state == outboxStalled && after > most && (o.unread || after > 2*most || !f.s.pressure.felt())
 }
 
 // list has c written in its turn, or before others if a private message waits for it. The lock must be held.

@@ -93,7 +93,8 @@ type Options struct {
 	// seconds for a peer that is too slow for what it is sent. What is above it is dropped, instead of the receiver being
 	// closed for what others send it. 0 is no limit.
 	OutboxShare int
-	// OutboxBytes bounds what waits for one peer, in bytes of frames. At least MinOutboxBytes.
+	// OutboxBytes bounds what waits for one peer, in bytes of frames; twice as much for one that reads while senders wait because
+	// most receivers cannot keep up. At least MinOutboxBytes.
 	OutboxBytes int
 	// OutboxAge bounds how long a message may wait for a peer that reads too slowly.
 	OutboxAge time.Duration

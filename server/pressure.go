@@ -12,9 +12,11 @@ import (
 // not count: they cannot hold anybody back.
 type pressure struct {
 	peers func() int64
+	now   func() int64 // the server's clock
 
 	behind  atomic.Int64 // receivers that count
 	waiting atomic.Int64 // senders that wait
+	until   atomic.Int64 // on the server's clock: so long it is felt after a sender has waited
 
 	mu    sync.Mutex
 	eased chan struct{} // closed when it is low again; nil: nobody has asked for it
@@ -52,10 +54,17 @@ func (p *pressure) high() bool {
 	return n > 0 && 2*n > p.peers()
 }
 
+// felt reports whether senders wait, or have waited lately: those who are then further behind than others are so for the load
+// and not for reading slowly.
+func (p *pressure) felt() bool { return p.waiting.Load() > 0 || p.now() < p.until.Load() }
+
 // await waits until it is low, for pressureWait at the most, or until stop.
 func (p *pressure) await(stop <-chan struct{}) {
 	p.waiting.Add(1)
-	defer p.waiting.Add(-1)
+	defer func() {
+		p.until.Store(p.now() + int64(pressureWait))
+		p.waiting.Add(-1)
+	}()
 	t := time.NewTimer(pressureWait)
 	defer t.Stop()
 	for {

@@ -93,3 +93,32 @@ func TestReceiversThatReadALittleHoldNobodyBackForLong(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoIsFurtherBehindThanMostIsNotClosedForIt while most cannot keep up: a straggler may have twice as much waiting, not more.
+func TestWhoIsFurtherBehindThanMostIsNotClosedForIt(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		seconds time.Duration
+		stays   bool
+	}{
+		{"an outbox and a half behind", 105, true},
+		{"three outboxes behind", 210, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			underPressure(t, func(t *testing.T, s *Server, sender *memPeer, receivers []*memPeer) {
+				straggler, others := receivers[0], receivers[1:]
+				slowlyReads(straggler, 5_000)
+				for _, p := range others {
+					slowlyReads(p, 20_000)
+				}
+				sendAll(sender, 1000, test.seconds*time.Second)
+				for _, p := range append(others, sender) {
+					p.wantConnected()
+				}
+				if full := s.count.reasons[EvictedOutboxFull].Load() > 0; full == test.stays {
+					t.Errorf("closed for a full outbox: %v", full)
+				}
+			})
+		})
+	}
+}

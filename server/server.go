@@ -97,7 +97,7 @@ func New(o Options, logger *logrus.Logger) (*Server, error) {
 	s.setBudgets(&o)
 	s.settings.Store(newSettings(o))
 	s.registry = newRegistry(s)
-	s.pressure.peers = s.registry.peers.Load
+	s.pressure.peers, s.pressure.now = s.registry.peers.Load, s.now
 	s.peerlist.s = s
 	s.locations.s = s
 	s.setDirectoryID(o.DirectoryID)
