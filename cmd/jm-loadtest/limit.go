@@ -16,30 +16,27 @@ import (
 var limitWrites = []int{1, 4, 16}
 
 // limit measures, without any server, what writing costs on this machine: a thread writes to each of so many
-// sockets in turn, and the readers of this program read. It is the yardstick for a directory, and for the readers.
+// sockets in turn, and the readers of this program read; and what a message takes there and back. It is the yardstick for a
+// directory, and for the readers.
 func (b *bench) limit(ctx context.Context) error {
-	for _, family := range []string{"unix", "tcp"} {
-		for _, n := range limitWrites {
-			if err := b.limitOf(ctx, family, n); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return errors.Join(b.limitsOf(ctx, "unix"), b.limitsOf(ctx, "tcp"))
 }
 
 // yardstick is limit for the kind of socket at which the target is.
 func (b *bench) yardstick(ctx context.Context) error {
-	family := "tcp"
 	if b.o.to.path != "" {
-		family = "unix"
+		return b.limitsOf(ctx, "unix")
 	}
+	return b.limitsOf(ctx, "tcp")
+}
+
+func (b *bench) limitsOf(ctx context.Context, family string) error {
 	for _, n := range limitWrites {
 		if err := b.limitOf(ctx, family, n); err != nil {
 			return err
 		}
 	}
-	return nil
+	return b.echo(ctx, family)
 }
 
 func (b *bench) limitOf(ctx context.Context, family string, perWrite int) error {

@@ -45,8 +45,8 @@ with a --rate below the limits.
 	all        a set of all these, one after the other, each with peers of its own: up to 10000 of them, about two
 	           minutes. --scale 0.1 is the same with a tenth of the peers. limit, for sockets of the same kind, comes last
 	limit      no server: one thread writes messages to each of --peers sockets in turn, 1, 4 and 16 of them in a
-	           write, and the readers of this program read. It is the yardstick for the other figures, and for this
-	           program itself
+	           write, and the readers of this program read; and one thread sends back what another sends. It is the
+	           yardstick for the other figures, and for this program itself
 
 Makers serve at onions made up for the purpose, takers do not. Nicks and onions follow from --seed. All peers
 announce the features peerlist_features and ping, and answer pings.

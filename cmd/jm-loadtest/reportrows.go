@@ -54,4 +54,6 @@ var reportRows = []reportRow{
 		"{deliveries_per_second}; {writer_cpu_seconds_per_million} s", "", "", "", ""},
 	{"no server: 16 messages in a write", "limit FAMILY 1 000 peers, 16 a write",
 		"{deliveries_per_second}; {writer_cpu_seconds_per_million} s", "", "", "", ""},
+	{"no server: a message there and back between two threads: p50; p99", "limit FAMILY there and back",
+		"{p50}; {p99} ms", "", "", "", ""},
 }

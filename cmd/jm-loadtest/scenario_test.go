@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -144,7 +145,7 @@ func TestAllHasEveryRow(t *testing.T) {
 	for _, r := range p.Results {
 		rows = append(rows, r.Scenario)
 	}
-	const want = "ramp peerlist broadcast broadcast broadcast broadcast broadcast broadcast private private churn churn reconnect slow overload orderbook orderbook orderbook limit limit limit"
+	const want = "ramp peerlist broadcast broadcast broadcast broadcast broadcast broadcast private private churn churn reconnect slow overload orderbook orderbook orderbook limit limit limit limit"
 	if got := strings.Join(rows, " "); got != want {
 		t.Errorf("rows %s\nwant %s", got, want)
 	}
@@ -157,17 +158,23 @@ func TestStepThatCannotBeMeasuredIsNamed(t *testing.T) {
 	if code != exitFailed || p.OK || !strings.Contains(table, "broadcast, not measured") || !strings.Contains(table, "full") {
 		t.Errorf("exit code %d\n%s", code, table)
 	}
-	if last := p.Results[len(p.Results)-1]; last.Scenario != "limit" || last.Figures["deliveries_per_second"] <= 0 {
+	if last := p.Results[len(p.Results)-1]; last.Scenario != "limit" || last.Figures["messages_per_second"] <= 0 {
 		t.Errorf("the last result is %+v", last)
 	}
 }
 
 func TestLimitCountsWhatItWrites(t *testing.T) {
 	code, p, table := measures(t, "limit --peers 10 --duration 50ms")
-	if code != exitOK || len(p.Results) != 6 {
+	if code != exitOK || len(p.Results) != 8 {
 		t.Fatalf("exit code %d, %+v\n%s", code, p, table)
 	}
 	for _, r := range p.Results {
+		if strings.HasSuffix(r.Title, " there and back") {
+			if r.Latency == nil || float64(r.Latency.Count) != math.Round(r.Figures["messages_per_second"]*r.Seconds) || r.Latency.Count == 0 {
+				t.Errorf("%+v", r)
+			}
+			continue
+		}
 		if r.Figures["deliveries_per_second"] <= 0 || r.Figures["writer_cpu_seconds_per_million"] <= 0 || r.Server != nil {
 			t.Errorf("%+v", r)
 		}
