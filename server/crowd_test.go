@@ -43,7 +43,7 @@ func TestPrivateFloodDoesNotCloseItsReceiver(t *testing.T) {
 					select {
 					case <-stop:
 						return
-					case <-time.After(50 * time.Millisecond):
+					case <-time.After(200 * time.Millisecond):
 						p.send(wire.Privmsg, p.nick+"!"+victim.nick+"!"+body)
 					}
 				}
