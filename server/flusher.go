@@ -60,8 +60,8 @@ func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
 		return
 	}
 	if f.full(o, len(fr.b)) {
-		// Only a receiver that does not read gets here: while a flusher is merely behind, the senders
-		// wait (see await), so that nobody is closed for the server's own slowness.
+		// Only a receiver that does not read, or reads more slowly than others, gets here: while a flusher is merely behind,
+		// the senders wait (see await), so that nobody is closed for the server's own slowness.
 		f.kill(c, EvictedOutboxFull)
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime"
 	"time"
 
@@ -17,23 +19,18 @@ func (b *bench) echo(ctx context.Context, family string) error {
 	if err != nil {
 		return err
 	}
-	here, there := ours[0], theirs[0]
-	defer unix.Close(here)
-	defer unix.Close(there)
-	for _, fd := range []int{here, there} {
-		if err := unix.SetNonblock(fd, false); err != nil {
-			return fmt.Errorf("limit: %w", err)
-		}
+	var ends [2]*os.File // blocking, so that the runtime's poller is not part of it
+	for i, fd := range []int{ours[0], theirs[0]} {
 		second := unix.NsecToTimeval(int64(time.Second)) // nothing waits for ever
-		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second); err != nil {
-			return fmt.Errorf("limit: %w", err)
-		}
+		err = errors.Join(err, unix.SetNonblock(fd, false), unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second))
+		ends[i] = os.NewFile(uintptr(fd), "socket of limit")
+		defer ends[i].Close()
 	}
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		done <- echoes(there, b.o.size)
+		done <- echoes(ends[1], b.o.size)
 	}()
 	var h histogram
 	message := make([]byte, b.o.size)
@@ -42,12 +39,12 @@ func (b *bench) echo(ctx context.Context, family string) error {
 	begin := time.Now()
 	for err == nil && ctx.Err() == nil && time.Since(begin) < b.o.duration {
 		at := now()
-		if err = exchange(here, message); err == nil {
+		if err = exchange(ends[0], message); err == nil {
 			h.record(now() - at)
 		}
 	}
 	took := time.Since(begin)
-	unix.Shutdown(here, unix.SHUT_WR)
+	unix.Shutdown(ours[0], unix.SHUT_WR)
 	if err := errors.Join(err, <-done, context.Cause(ctx)); err != nil {
 		return fmt.Errorf("limit: %w", err)
 	}
@@ -56,41 +53,26 @@ func (b *bench) echo(ctx context.Context, family string) error {
 	return nil
 }
 
-// exchange writes a message to a blocking socket, and reads as many bytes.
-func exchange(fd int, message []byte) error {
-	if err := writeAll(fd, message); err != nil {
+// exchange writes a message, and reads as many bytes.
+func exchange(end *os.File, message []byte) error {
+	if _, err := end.Write(message); err != nil {
 		return err
 	}
-	_, err := readAll(fd, message)
+	_, err := io.ReadFull(end, message)
 	return err
 }
 
 // echoes writes back every message of so many bytes until there are no more.
-func echoes(fd, size int) error {
+func echoes(end *os.File, size int) error {
 	message := make([]byte, size)
 	for {
-		if n, err := readAll(fd, message); n == 0 || err != nil {
+		if _, err := io.ReadFull(end, message); err == io.EOF {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		if err := writeAll(fd, message); err != nil {
+		if _, err := end.Write(message); err != nil {
 			return err
 		}
 	}
-}
-
-// readAll fills b from a blocking socket. At its end it returns 0 and no error.
-func readAll(fd int, b []byte) (n int, err error) {
-	for n < len(b) {
-		m, err := unix.Read(fd, b[n:])
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return n, fmt.Errorf("echo: %w", err)
-		case m == 0:
-			return 0, nil
-		default:
-			n += m
-		}
-	}
-	return n, nil
 }

@@ -19,7 +19,10 @@ var limitWrites = []int{1, 4, 16}
 // sockets in turn, and the readers of this program read; and what a message takes there and back. It is the yardstick for a
 // directory, and for the readers.
 func (b *bench) limit(ctx context.Context) error {
-	return errors.Join(b.limitsOf(ctx, "unix"), b.limitsOf(ctx, "tcp"))
+	if err := b.limitsOf(ctx, "unix"); err != nil {
+		return err
+	}
+	return b.limitsOf(ctx, "tcp")
 }
 
 // yardstick is limit for the kind of socket at which the target is.
