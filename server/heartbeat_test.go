@@ -131,8 +131,9 @@ func TestReceiverThatIsMerelySlowIsKeptUntilItsMessagesAreOld(t *testing.T) {
 			sender.send(wire.Pubmsg, sender.nick+"!PUBLIC!cancel 0 "+string(make100()))
 		}
 		start := time.Now()
+		time.Sleep(s.opt().SweepInterval / 4) // no read takes place during a sweep: what is just being written to is not too slow
 		for !slow.m.isClosed() {
-			time.Sleep(5 * time.Second)
+			time.Sleep(s.opt().SweepInterval / 2)
 			b := make([]byte, 100)
 			slow.m.Read(b)
 		}
