@@ -475,19 +475,3 @@ func TestNothingThatIsWrittenNamesWhoTookPart(t *testing.T) {
 		}
 	}
 }
-
-// TestSoakReturnsToTheStart is `make soak`, short: a mix as in real life loses nothing, and leaves nothing behind.
-func TestSoakReturnsToTheStart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 20 seconds")
-	}
-	binary := os.Getenv("JM_TEST_BINARY")
-	if binary == "" {
-		t.Skip("JM_TEST_BINARY is not set: run make test for the tests of the built binary")
-	}
-	cmd := exec.Command("../../scripts/soak.sh", "10s")
-	cmd.Env = append(os.Environ(), "SERVER="+binary, "PEERS=100", "RATE=50")
-	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("nothing lost")) {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
