@@ -35,12 +35,12 @@ test: export JM_REQUIRE_TOOLS := 1
 test: build ## all tests: units, race detector, private Tor network, three minutes of soak, short fuzzing
 	@scripts/test-packages.sh
 	@$(MAKE) --no-print-directory -j2 tested soaked
-	scripts/fuzz.sh $(or $(FUZZTIME),30s 5s)
+	scripts/fuzz.sh $(or $(FUZZTIME),30s/5s)
 
-# Tests wait for Tor and for each other more than they compute: more packages at once than there are cores, the longest first.
+# Tests wait for Tor and for each other more than they compute: more packages at once than there are cores, the longest first. vet is lint's.
 tested: go
-	CGO_ENABLED=0 $(GO) test -p 4 -timeout 10m -tags embedtor ./cmd/jm-directory-server ./server ./...
-	$(GO) test -p 4 -timeout 15m -race -short ./server ./cmd/jm-directory-server ./...
+	CGO_ENABLED=0 $(GO) test -p 4 -vet=off -timeout 10m -tags embedtor ./cmd/jm-directory-server ./server ./...
+	$(GO) test -p 4 -vet=off -timeout 15m -race -short ./server ./cmd/jm-directory-server ./...
 
 soaked: go
 	@scripts/soak.sh 3m

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run every fuzz target of the module for a time each.
 #
-#   scripts/fuzz.sh TIMES [DOCUMENT]     as go test -fuzztime takes them: "1h", or "30s 5s", the second for what no stranger sends
+#   scripts/fuzz.sh TIME[/TIME] [DOCUMENT]     as go test -fuzztime takes it; the second for what no stranger sends: 30s/5s
 #
 # As many targets run at once as there are cores, each with one worker: that keeps the cores busy while others are built,
 # replay their corpora, or end. To make an interesting input smaller takes a second at most, not the engine's minute. With a
@@ -13,7 +13,7 @@
 # that hangs fails each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-read -r time inner <<<"${1:?usage: scripts/fuzz.sh TIMES [DOCUMENT]}"
+IFS=/ read -r time inner <<<"${1:?usage: scripts/fuzz.sh TIME[/TIME] [DOCUMENT]}"
 inner=${inner:-$time}
 document=${2:-}
 # Targets for what comes from our own programs, from the kernel, or from the Tor that is ours, and for what only our clients read.
