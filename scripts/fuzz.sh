@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run every fuzz target of the module for a time each.
 #
-#   scripts/fuzz.sh TIME[/TIME] [DOCUMENT]     as go test -fuzztime takes it; the second for what no stranger sends: 30s/5s
+#   scripts/fuzz.sh TIME[/TIME] [DOCUMENT]     as go test -fuzztime takes it; the second for minor targets, see below: 30s/5s
 #
 # As many targets run at once as there are cores, each with one worker: that keeps the cores busy while others are built,
 # replay their corpora, or end. To make an interesting input smaller takes a second at most, not the engine's minute. With a
@@ -13,11 +13,12 @@
 # that hangs fails each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-IFS=/ read -r time inner <<<"${1:?usage: scripts/fuzz.sh TIME[/TIME] [DOCUMENT]}"
-inner=${inner:-$time}
+IFS=/ read -r time less <<<"${1:?usage: scripts/fuzz.sh TIME[/TIME] [DOCUMENT]}"
+less=${less:-$time}
 document=${2:-}
-# Targets for what comes from our own programs, from the kernel, or from the Tor that is ours, and for what only our clients read.
-ours='^Fuzz(PrivateMessageOpens|Input|Answer|LogLine|ProcStat|Challenge|DirectoryHello|Peerlist)$'
+# Targets for what comes from our own programs, from the kernel, or from the Tor that is ours, for what only our clients read,
+# and for parts of what another target reads whole.
+minor='^Fuzz(PrivateMessageOpens|Input|Answer|LogLine|ProcStat|Challenge|DirectoryHello|Peerlist|Positions|History|CutLine|NextOffer|DecodeBan|DecodeSample)$'
 root=$PWD
 dir=$root/build/fuzz
 go=${GO:-go}
@@ -30,7 +31,7 @@ targets=$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -oE '^fun
 binary() { printf '%s/%s.test' "$dir" "${1//\//-}"; }
 
 # duration TARGET: how long
-duration() { if [[ $1 =~ $ours ]]; then echo "$inner"; else echo "$time"; fi; }
+duration() { if [[ $1 =~ $minor ]]; then echo "$less"; else echo "$time"; fi; }
 
 # fuzz PACKAGE TARGET LOG
 fuzz() {
@@ -78,7 +79,7 @@ while IFS=: read -r file target; do
 done <<<"$targets"
 rest
 printf '%d fuzz targets, %s each' "$(wc -l <<<"$targets")" "$time"
-if [[ $inner != "$time" ]]; then printf ', but %s for %d that read nothing of strangers' "$inner" "$(cut -d: -f2 <<<"$targets" | grep -cE "$ours")"; fi
+if [[ $less != "$time" ]]; then printf ', but %s for the %d minor ones' "$less" "$(cut -d: -f2 <<<"$targets" | grep -cE "$minor")"; fi
 printf '\n'
 
 if [[ -n $document ]]; then
