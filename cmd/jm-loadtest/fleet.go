@@ -238,7 +238,9 @@ func (f *fleet) join(ctx context.Context, peers []*peer, inFlight int, pace *rat
 				began := now()
 				fd, err := f.target.dial(ctx, p.id, f.socks)
 				if err != nil {
-					outcomes <- joinEvent{peer: p, refused: err.Error()}
+					if ctx.Err() == nil { // else it was cut off by who called, which is nobody's refusal
+						outcomes <- joinEvent{peer: p, refused: err.Error()}
+					}
 					continue
 				}
 				p.reader.do(func() { p.reader.adopt(p, fd, began, outcomes) })

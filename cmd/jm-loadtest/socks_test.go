@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -120,6 +121,56 @@ func TestOnionThatCannotBeReachedIsARefusal(t *testing.T) {
 	code, p, table := measures(t, "ramp --peers 2 --rate 10 --target "+testOnion+" --socks "+tor.run(t, "tcp"))
 	if code != exitFailed || len(p.Results) != 1 || p.Results[0].Faults.any() == false || !strings.Contains(table, errSOCKS.Error()) {
 		t.Errorf("exit code %d\n%s", code, table)
+	}
+}
+
+// TestConnectionThatTheEndCutsOffIsNoRefusal: a visitor of the soak may be on its way when the load ends.
+func TestConnectionThatTheEndCutsOffIsNoRefusal(t *testing.T) {
+	for range 10 { // what is looked at first, the end or what came, is chance
+		l, address := listen(t, "tcp")
+		var streams sync.WaitGroup
+		second := make(chan net.Conn, 1)
+		streams.Go(func() {
+			for i := 0; ; i++ {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				if i == 0 {
+					c.Close() // a refusal
+				} else {
+					second <- c
+				}
+			}
+		})
+		o := &options{network: "regtest", procs: 1}
+		var err error
+		if o.to, err = parseTarget(testOnion); err != nil {
+			t.Fatal(err)
+		}
+		if o.through, err = parseLocal(address); err != nil {
+			t.Fatal(err)
+		}
+		f, err := newFleet(o, newIdentities(1), 2, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		j, err := f.join(ctx, f.peers, 2, nil, func(done int) {
+			if done == 1 {
+				c := <-second
+				cancel()
+				io.Copy(io.Discard, c) // until it is given up
+				c.Close()
+				time.Sleep(5 * time.Millisecond) // and that could have been said
+			}
+		})
+		f.close()
+		l.Close()
+		streams.Wait()
+		if !errors.Is(err, context.Canceled) || len(j.refused) != 1 {
+			t.Fatalf("%v; refused: %v", err, f.faults().Refused)
+		}
 	}
 }
 
