@@ -20,10 +20,9 @@ func (v *view) reasons(kind string) (list []reasonCount, sum reasonCount) {
 	sum.rate = -1
 	span := 0.0
 	if v.before != nil {
-		if span = v.UptimeSeconds - v.before.UptimeSeconds; span > 0 {
-			sum.rate = 0
-		}
+		span = v.UptimeSeconds - v.before.UptimeSeconds
 	}
+	var grown uint64 // a sum of numbers, which has no order, as one of rates would have
 	for reason, n := range v.Reasons[kind] {
 		if n == 0 {
 			continue
@@ -32,11 +31,14 @@ func (v *view) reasons(kind string) (list []reasonCount, sum reasonCount) {
 		if span > 0 {
 			if was := v.before.Reasons[kind][reason]; was <= n {
 				c.rate = float64(n-was) / span
-				sum.rate += c.rate
+				grown += n - was
 			}
 		}
 		sum.n += n
 		list = append(list, c)
+	}
+	if span > 0 {
+		sum.rate = float64(grown) / span
 	}
 	slices.SortFunc(list, func(a, b reasonCount) int {
 		return cmp.Or(cmp.Compare(b.n, a.n), strings.Compare(a.reason, b.reason))
