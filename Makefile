@@ -37,7 +37,8 @@ test: build ## all tests: units, race detector, private Tor network, three minut
 	@$(MAKE) --no-print-directory -j2 tested soaked
 	scripts/fuzz.sh $(or $(FUZZTIME),30s/5s)
 
-# Tests wait for Tor and for each other more than they compute: more packages at once than there are cores, the longest first. vet is lint's.
+# Tests wait for Tor and for each other more than they compute: more packages at once than there are cores, the longest first;
+# fewer where clients of private Tor networks have to get circuits. vet is lint's.
 tested: go
 	CGO_ENABLED=0 $(GO) test -p 3 -vet=off -timeout 10m -tags embedtor ./cmd/jm-directory-server ./server ./...
 	$(GO) test -p 4 -vet=off -timeout 15m -race -short ./server ./cmd/jm-directory-server ./...
