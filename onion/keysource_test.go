@@ -208,6 +208,9 @@ func FuzzParseKeyStream(f *testing.F) {
 		f.Add(vectorTar(f, v, "a"))
 		f.Add(gzipped(f, vectorTar(f, v, "a")))
 	}
+	f.Add(makeTar(f, tarEntry{"a/notes", tar.TypeReg, []byte("x")}))
+	f.Add(makeTar(f, tarEntry{"a/" + secretName, tar.TypeSymlink, nil}))
+	f.Add(makeTar(f, tarEntry{"a/" + secretName, tar.TypeReg, []byte("x")}, tarEntry{"b/" + secretName, tar.TypeReg, []byte("x")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		key, err := ParseKeyStream(b)
 		if err != nil {

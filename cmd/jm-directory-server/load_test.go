@@ -12,6 +12,7 @@ import (
 
 	jmdirectoryserver "jm-directory-server"
 	"jm-directory-server/server"
+	"jm-directory-server/server/wire"
 )
 
 // loadText loads a configuration from a file of that name and text, with an environment and flags.
@@ -187,6 +188,15 @@ func FuzzConfigFile(f *testing.F) {
 	}
 	f.Add(jmdirectoryserver.ConfigExample, false)
 	f.Add("NETWORK=signet # x\nHOST='::1'\nexport PORT=1", true)
+	f.Add("LOG_LEVEL=TRACE\nMAX_PEERS=x\nMESSAGE_RATE_LIMIT=1\nMAX_PEERS=2", true)
+	for _, s := range []string{
+		"location = \"127.0.0.1:5222\"\nallow_clearnet = true\nlog.level = \"critical\"", "motd = \"a\\nb\\u0001\"",
+		"motd = \"" + strings.Repeat("x", wire.MaxMOTD+1) + "\"", "[tor]\nmode = \"off\"\ncontrol = \"localhost:9051\"\ntorrc = [\"\\n\"]\nport = {}",
+		"[admin]\nlisten = \"0.0.0.0:80\"", "allow_clearnet = 1", "network = \"" + strings.Repeat("x", 61) + "\"", "\"net\\u0077ork\" = 1\n\"\" = 1",
+		"[limits]\nmax_peers = true\nmax_handshakes = 1.5\nx", "state_dir = [\"\U0001f600\\n\"]", "shutdown_timeout = false\nisolation = 1e400",
+	} {
+		f.Add(s, false)
+	}
 	f.Fuzz(func(t *testing.T, text string, env bool) {
 		parse := parseTOML
 		if env {

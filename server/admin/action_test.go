@@ -182,6 +182,9 @@ func FuzzAction(f *testing.F) {
 		for _, body := range []string{
 			`{"target":"` + someNick + `","duration":"1h","reason":"x"}`, `{"target":"conn:1f"}`, `{"target":"circuit:26","duration":""}`,
 			`{"id":"0badcafe"}`, `{"on":true}`, `{"text":"a\nb"}`, `{"level":"warn"}`, `{"a":{"b":[1]}}`, `{"on":true,"on":false}`, "", "\xff",
+			`{"target":"conn:0"}`, `{"target":"circuit:x"}`, `{"target":"J5OOOOOOOOOOOOOO"}`, `{"id":"x"}`, `{"level":""}`, `{"text":"\u0001"}`,
+			`{"target":"conn:1","reason":"\n"}`, `{"target":"conn:1","reason":"` + strings.Repeat("x", server.MaxBanReason+1) + `"}`,
+			`{"text":"` + strings.Repeat("x", wire.MaxMOTD+1) + `"}`,
 		} {
 			f.Add(uint8(i), []byte(body))
 		}

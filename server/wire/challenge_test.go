@@ -111,6 +111,10 @@ func FuzzChallenge(f *testing.F) {
 		}
 	}
 	f.Add(Challenge{someNonce, someID}.AppendLine(nil))
+	f.Add(Challenge{someNonce, ""}.AppendLine(nil))
+	f.Add(Challenge{strings.ToUpper(someNonce), someID}.AppendLine(nil))
+	f.Add([]byte(`{"challenge":"","directory-id":1}`))
+	f.Add([]byte(`{"challenge":"","challenge":""}`))
 	form := regexp.MustCompile(`^[a-z0-9][a-z0-9.:_-]*\z`)
 	nonce := regexp.MustCompile(`^[0-9a-f]{64}\z`)
 	f.Fuzz(func(t *testing.T, line []byte) {

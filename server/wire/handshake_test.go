@@ -183,6 +183,12 @@ func FuzzHandshake(f *testing.F) {
 			f.Add(bytes.Clone(env.Line))
 		}
 	}
+	features := make([]string, MaxFeatures+1)
+	for i := range features {
+		features[i] = fmt.Sprintf("f%d", i)
+	}
+	f.Add(Handshake{Nick: "J5zzzzzzzzzzzzzz", Network: "mainnet", Features: features}.AppendLine(nil))
+	f.Add([]byte(`{"x":` + strings.Repeat("[", MaxDepth+1)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		h, err := ParseHandshake(line, mainnet)
 		_, oracleErr := oracleObject(line)

@@ -130,6 +130,7 @@ func FuzzCutLine(f *testing.F) {
 	f.Add([]byte("a\r\r\nb"), 2)
 	f.Add([]byte(strings.Repeat("a", MaxLine)+"\r"), 7)
 	f.Add([]byte(strings.Repeat("a", MaxLine)+"\r\n"), 40_001)
+	f.Add([]byte(strings.Repeat("a", MaxLine+1)+"\n"), 0)
 	f.Fuzz(func(t *testing.T, buf []byte, from int) {
 		line, n, err := CutLine(buf, 0)
 		want, wantErr := cutAll(buf)

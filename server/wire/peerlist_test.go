@@ -95,6 +95,7 @@ func FuzzPeerlist(f *testing.F) {
 		}
 		f.Add(bytes.Clone(env.Line))
 	}
+	f.Add([]byte("a;[::1]:1,b;1.2.3.4:5222"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		entries := ParsePeerlist(line)
 		if len(entries) > bytes.Count(line, []byte(","))+1 {
