@@ -34,7 +34,7 @@ func parseProcStat(b []byte) (rss int64, cpu time.Duration) {
 		}
 		return n
 	}
-	const most = 1 << 44 // ticks or pages; keeps the products in range
+	const most = 1 << 38 // ticks, 87 years of them, or pages; keeps sum and products in range
 	ticks := number(utime, most) + number(stime, most)
 	return number(resident, most) * int64(os.Getpagesize()), time.Duration(ticks) * clockTick
 }

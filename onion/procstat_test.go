@@ -21,6 +21,7 @@ func TestProcStat(t *testing.T) {
 		"no name":            {"42 tor S", 0, 0},
 		"empty":              {"", 0, 0},
 		"no numbers":         {"42 (tor)" + strings.Repeat(" x", 30), 0, 0},
+		"time out of range":  {"42 (tor)" + strings.Repeat(" 2770000000000", 30), 0, 0},
 		"out of range":       {"42 (tor)" + strings.Repeat(" 9223372036854775807", 30), 0, 0},
 	} {
 		if rss, cpu := parseProcStat([]byte(tt.stat)); rss != tt.rss || cpu != tt.cpu {
