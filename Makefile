@@ -7,6 +7,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # the time that everything built says it is from: that of the commit
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 export VERSION SOURCE_DATE_EPOCH
+# With the toolchain that go.mod names, which Go fetches if it is older; `make GOTOOLCHAIN=local` builds with what is there.
+export GOTOOLCHAIN := auto
 # VERSION says it; and git refuses a checkout of another user, which would end the build. No paths of this machine in what is
 # built, and everything with the same flags and, where it can be, without cgo, so that nothing is compiled twice.
 export GOFLAGS := $(strip -trimpath -buildvcs=false $(GOFLAGS))
@@ -103,4 +105,4 @@ tor:
 
 go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install the version named in go.mod or newer and put it on PATH" >&2; exit 1; }
-	@$(GO) list -m >/dev/null || { echo "$$($(GO) version 2>/dev/null): this Go cannot build the module; install the version named in go.mod or newer" >&2; exit 1; }
+	@$(GO) list -m >/dev/null || { echo "this Go cannot build the module. Since 1.21 Go fetches the version that go.mod names; without the internet, add GOTOOLCHAIN=local, for one from 1.26 on, or install that version" >&2; exit 1; }

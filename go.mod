@@ -2,6 +2,9 @@ module jm-directory-server
 
 go 1.26.0
 
+// What everything is built with, unless the Go that is there is newer: it has no known vulnerability that `make vuln` finds.
+toolchain go1.26.11
+
 require (
 	filippo.io/age v1.3.2
 	filippo.io/edwards25519 v1.2.0
