@@ -55,6 +55,13 @@ duration() { if [[ $1 =~ $minor ]]; then echo "$least"; else echo "$most"; fi; }
 # sum TARGET COLUMN: of its turns so far; 1 is seconds, 2 executions
 sum() { awk -v c="$2" '{ s += $c } END { print s + 0 }' "$turns/$1" 2>/dev/null || echo 0; }
 
+# neediest: the targets, those first that have had the least time
+neediest() {
+  while IFS=: read -r file target; do
+    printf '%d %s:%s\n' "$(sum "$target" 1)" "$file" "$target"
+  done <<<"$targets" | sort -s -n -k 1,1 | cut -d ' ' -f 2
+}
+
 # fuzz PACKAGE TARGET SECONDS LOG
 fuzz() {
   (cd "$1" && "$(binary "$1")" -test.run '^$' -test.fuzz "^$2\$" -test.fuzztime "$3s" -test.parallel 1 -test.fuzzminimizetime 1s \
@@ -172,7 +179,7 @@ while :; do
       due=1
       next run "$(dirname "$file")" "$target" $((left < turn ? left : turn))
     fi
-  done <<<"$targets"
+  done < <(neediest)
   rest
   if ((!due)); then break; fi
   if [[ -n $document ]]; then figures; fi
