@@ -31,7 +31,7 @@ reason=$(sed -nE 's/^.*fetching vulnerabilities: //p' "$out/found" | head -n 1)
 if (cd "$out" && "$go" mod download -json golang.org/x/vulndb@latest) >"$out/module" 2>"$out/download"; then
   member() { sed -nE "s/^\t\"$1\": \"(.*)\",?$/\1/p" "$out/module"; }
   echo "The database cannot be reached ($reason): with golang.org/x/vulndb $(member Version)"
-  check -db "file://$(member Dir)/data/osv"
+  check -db "file://$(member Dir)/data/osv" || { cat "$out/found" >&2; exit 1; }
 else
   echo "NOT CHECKED for known vulnerabilities: the database cannot be reached ($reason)"
 fi
