@@ -48,8 +48,8 @@ tested: go
 soaked: go
 	@scripts/soak.sh 3m
 
-fuzz: go ## every fuzz target for an hour (FUZZTIME=5m): figures into docs/reliability.md
-	scripts/fuzz.sh $(or $(FUZZTIME),1h) docs/reliability.md
+fuzz: go ## every fuzz target for an hour, minor ones ten minutes (FUZZTIME=5m): figures into docs/reliability.md
+	scripts/fuzz.sh $(or $(FUZZTIME),1h/10m) docs/reliability.md
 
 soak: build ## a mix as in real life for an hour (DURATION=3m): figures into docs/reliability.md
 	scripts/soak.sh $(or $(DURATION),1h) docs/reliability.md

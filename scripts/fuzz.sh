@@ -2,6 +2,7 @@
 # Run every fuzz target of the module for a time each.
 #
 #   scripts/fuzz.sh TIME[/TIME] [DOCUMENT]     such as 90s, 5m, 1h; the second for minor targets, see below: 30s/5s
+#   scripts/fuzz.sh figures DOCUMENT           of a long run so far
 #
 # As many targets run at once as there are cores, each with one worker: that keeps the cores busy while others are built,
 # replay their corpora, or end. To make an interesting input smaller takes a second at most, not the engine's minute.
@@ -15,16 +16,20 @@
 # that hangs fails each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-usage='usage: scripts/fuzz.sh TIME[/TIME] [DOCUMENT]'
+usage='usage: scripts/fuzz.sh TIME[/TIME] [DOCUMENT], or figures DOCUMENT'
 # seconds TIME: the whole number that it is
 seconds() {
   [[ $1 =~ ^([1-9][0-9]*)([smh])$ ]] || { echo "$usage: $1 is no time such as 90s, 5m, 1h" >&2; exit 2; }
   case ${BASH_REMATCH[2]} in s) echo "${BASH_REMATCH[1]}" ;; m) echo $((BASH_REMATCH[1] * 60)) ;; h) echo $((BASH_REMATCH[1] * 3600)) ;; esac
 }
-IFS=/ read -r time less <<<"${1:?$usage}"
-most=$(seconds "$time")
-least=$(seconds "${less:-$time}")
 document=${2:-}
+if [[ ${1:?$usage} == figures ]]; then
+  : "${document:?$usage}"
+else
+  IFS=/ read -r time less <<<"$1"
+  most=$(seconds "$time")
+  least=$(seconds "${less:-$time}")
+fi
 turn=300
 # Targets for what comes from our own programs, from the kernel, or from the Tor that is ours, for what only our clients read,
 # and for parts of what another target reads whole.
@@ -55,10 +60,10 @@ duration() { if [[ $1 =~ $minor ]]; then echo "$least"; else echo "$most"; fi; }
 # sum TARGET COLUMN: of its turns so far; 1 is seconds, 2 executions
 sum() { awk -v c="$2" '{ s += $c } END { print s + 0 }' "$turns/$1" 2>/dev/null || echo 0; }
 
-# neediest: the targets, those first that have had the least time
+# neediest: the targets, those first that have had the least part of their time
 neediest() {
   while IFS=: read -r file target; do
-    printf '%d %s:%s\n' "$(sum "$target" 1)" "$file" "$target"
+    printf '%d %s:%s\n' "$(($(sum "$target" 1) * 1000 / $(duration "$target")))" "$file" "$target"
   done <<<"$targets" | sort -s -n -k 1,1 | cut -d ' ' -f 2
 }
 
@@ -158,15 +163,20 @@ figures() {
   # shellcheck disable=SC2016 # the marks are Markdown's
   {
     printf 'Measured by `make fuzz`, on %s cores, each target with one:\n\n' "$(nproc)"
-    printf '| Target | Package | Minutes | Executions | Inputs kept | Statements reached |\n|---|---|---:|---:|---:|---:|\n'
+    printf '| Target | Package | Minutes | Executions | Inputs kept | New in the last turn | Statements reached |\n|---|---|---:|---:|---:|---:|---:|\n'
     while IFS=: read -r file target; do
-      printf '| `%s` | `%s` | %s | %s | %s | %s |\n' "$target" "$(dirname "$file")" "$(($(sum "$target" 1) / 60))" "$(sum "$target" 2)" \
-        "$(last "$target" '\(total: ([0-9]+)\)' | sed 's/^$/–/')" "$(cat "$dir/$target.reached")"
+      printf '| `%s` | `%s` | %s | %s | %s | %s | %s |\n' "$target" "$(dirname "$file")" "$(($(sum "$target" 1) / 60))" "$(sum "$target" 2)" \
+        "$(last "$target" '\(total: ([0-9]+)\)' | sed 's/^$/–/')" "$(last "$target" 'new interesting: ([0-9]+)' | sed 's/^$/–/')" \
+        "$(cat "$dir/$target.reached")"
     done <<<"$targets"
   } >"$dir/figures"
   scripts/figures.sh "$document" fuzz "$dir/figures"
 }
 
+if [[ $1 == figures ]]; then
+  figures
+  exit
+fi
 for package in $packages; do
   next "$go" test -c "${instrumented[@]}" -o "$(binary "$package")" "./$package"
 done
