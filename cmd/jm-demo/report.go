@@ -7,9 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
-	"golang.org/x/term"
+	"jm-directory-server/cmd/terminal"
 )
 
 // width is the longest line of the demo in columns, whatever it is written to.
@@ -43,18 +42,14 @@ type report struct {
 
 // newReport returns a report on out, in colours if that is a terminal and NO_COLOR is not set.
 func newReport(out io.Writer) *report {
-	r := &report{start: time.Now(), out: out}
-	if f, ok := out.(*os.File); ok {
-		r.colour = term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
-	}
-	return r
+	return &report{start: time.Now(), out: out, colour: terminal.Of(out) != nil && os.Getenv("NO_COLOR") == ""}
 }
 
 // step tells that who did what.
 func (r *report) step(who, format string, args ...any) {
 	seconds := fmt.Sprintf("%5.1f s  ", time.Since(r.start).Seconds())
 	what := cut(fmt.Sprintf(format, args...), width-len(seconds)-whoWidth-2)
-	pad := strings.Repeat(" ", max(whoWidth-len([]rune(who)), 0)+2)
+	pad := strings.Repeat(" ", max(whoWidth-terminal.Width(who), 0)+2)
 	role, _, _ := strings.Cut(who, " ")
 	r.write(r.paint(dim, seconds) + r.paint(roleColours[role], who) + pad + what)
 }
@@ -102,20 +97,6 @@ func (r *report) write(line string) {
 }
 
 // cut makes text printable and at most n columns wide.
-func cut(text string, n int) string {
-	runes := []rune(visible(text))
-	if len(runes) > n {
-		return string(runes[:n-1]) + "…"
-	}
-	return string(runes)
-}
+func cut(text string, n int) string { return terminal.Cut(visible(text), n, "…") }
 
-// visible replaces what would steer a terminal or begin a new line.
-func visible(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return ' '
-	}, text)
-}
+func visible(text string) string { return terminal.Printable(text, ' ') }

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 func TestLinesFitIntoEightyColumnsAndSteerNothing(t *testing.T) {
@@ -26,7 +27,7 @@ func TestLinesFitIntoEightyColumnsAndSteerNothing(t *testing.T) {
 			t.Fatalf("not two lines: %q", out.String())
 		}
 		for _, l := range lines {
-			if n := utf8.RuneCountInString(l); n > width {
+			if n := terminal.Width(l); n > width {
 				t.Fatalf("%d columns: %q", n, l)
 			}
 			if strings.IndexFunc(l, unicode.IsControl) >= 0 {

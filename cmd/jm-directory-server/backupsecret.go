@@ -11,6 +11,8 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // maxPassphraseFile bounds a file with a passphrase, in bytes.
@@ -118,7 +120,7 @@ func readPassphrase(cmd *cobra.Command, file string, fresh bool) (string, error)
 		}
 		return string(line), nil
 	}
-	in := terminal(cmd.InOrStdin())
+	in := terminal.Of(cmd.InOrStdin())
 	if in == nil {
 		return "", errors.New("passphrase: without a terminal to ask on, --passphrase-file is needed")
 	}

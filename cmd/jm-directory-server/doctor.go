@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // A verdict is how serious a finding is.
@@ -162,22 +164,9 @@ const doctorWidth = 80
 // wrapInto appends text behind first, broken at blanks into lines of at most doctorWidth columns, later ones indented as
 // the text in the first one is.
 func wrapInto(b *strings.Builder, first, text string) {
-	indent := len([]rune(first))
-	b.WriteString(first)
-	column := indent
-	for i, word := range strings.Fields(cleanText(text, 4*maxLogText)) {
-		n := len([]rune(word))
-		if i > 0 && column+1+n > doctorWidth {
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		} else if i > 0 {
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
+	for _, line := range terminal.Wrap(first, cleanText(text, 4*maxLogText), terminal.Width(first), doctorWidth) {
+		b.WriteString(line + "\n")
 	}
-	b.WriteByte('\n')
 }
 
 // why is an error in one line.

@@ -12,8 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 )
 
@@ -153,19 +153,10 @@ func installKey(cmd *cobra.Command, stateDir string, key onion.SecretKey, replac
 	return err
 }
 
-// terminal returns r as a terminal, or nil.
-func terminal(r any) *os.File {
-	f, ok := r.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return nil
-	}
-	return f
-}
-
 // confirm asks a question on the terminal; everything but yes is no. Without a terminal the answer is an
 // error that names the flag.
 func confirm(cmd *cobra.Command, question, flag string) error {
-	if terminal(cmd.InOrStdin()) == nil {
+	if terminal.Of(cmd.InOrStdin()) == nil {
 		return fmt.Errorf("%s: without a terminal to ask on, %s is needed", question, flag)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s? [yes/no] ", question)

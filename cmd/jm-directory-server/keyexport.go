@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"github.com/spf13/cobra"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 func newKeyExportCommand() *cobra.Command {
@@ -22,7 +24,7 @@ error.`,
 	}
 	flags := addStateFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if args[0] == "-" && terminal(cmd.OutOrStdout()) != nil {
+		if args[0] == "-" && terminal.Of(cmd.OutOrStdout()) != nil {
 			return usageErrorf("- writes a tar with the secret key: not to a terminal, use a pipe or a file")
 		}
 		e, err := flags.load()

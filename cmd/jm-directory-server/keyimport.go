@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 )
 
@@ -74,7 +75,7 @@ func readKey(cmd *cobra.Command, name string) (onion.FoundKey, error) {
 	var err error
 	if name == "-" {
 		var b []byte
-		if terminal(cmd.InOrStdin()) != nil {
+		if terminal.Of(cmd.InOrStdin()) != nil {
 			return found, usageErrorf("- reads a key from a pipe or a file, not from a terminal")
 		}
 		if b, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxKeyInput)); err != nil {

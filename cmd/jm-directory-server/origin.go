@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // The sources of a value, later ones win over earlier ones.
@@ -88,11 +89,4 @@ func (ps problems) sorted() problems {
 }
 
 // oneLine replaces what a terminal would not show as it is.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-}
+func oneLine(s string) string { return terminal.Printable(s, '?') }

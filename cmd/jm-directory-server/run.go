@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/isolation"
 )
 
@@ -67,8 +68,8 @@ func run(cmd *cobra.Command, flags *configFlags) error {
 
 // newStatusLine returns the status line of w, or nil when w is not a terminal.
 func newStatusLine(w io.Writer) *statusLine {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	f := terminal.Of(w)
+	if f == nil {
 		return nil
 	}
 	return &statusLine{out: f, width: func() int {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // The bounds of --interval.
@@ -50,7 +52,7 @@ what is known from the store: when it was last up, its last day, the bans.`,
 	explain := switchFlag(cmd, "reasons", "explain what was dropped, refused, evicted and\nclosed")
 	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "`time` between two looks, with --watch")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		out := terminal(cmd.OutOrStdout())
+		out := terminal.Of(cmd.OutOrStdout())
 		if os.Getenv("TERM") == "dumb" {
 			out = nil
 		}
@@ -89,7 +91,7 @@ what is known from the store: when it was last up, its last day, the bans.`,
 			_, err := cmd.OutOrStdout().Write(append(bytes.TrimRight(text, "\n"), '\n'))
 			return err
 		case bool(*watching):
-			return watchStatus(cmd.Context(), client, report, l, interval, out, terminal(cmd.InOrStdin()))
+			return watchStatus(cmd.Context(), client, report, l, interval, out, terminal.Of(cmd.InOrStdin()))
 		}
 		rows := (&view{Report: *report}).rows()
 		if *explain {

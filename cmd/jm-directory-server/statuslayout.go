@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // A tone says how a text is to be taken. Colours come from it.
@@ -117,7 +119,7 @@ func (l layout) block(r row, most int) []string {
 		lines = l.wrap(r, room, most)
 	}
 	label := l.cut(strings.TrimSpace(r.label), max(indent-1, 0))
-	label += strings.Repeat(" ", indent-utf8.RuneCountInString(label))
+	label += strings.Repeat(" ", indent-terminal.Width(label))
 	for i := range lines {
 		if i == 0 {
 			lines[i] = l.paint(cell{label, faint}) + lines[i]
@@ -141,10 +143,10 @@ func (l layout) wrap(r row, room, most int) []string {
 	mark := l.text("…")
 	for i, c := range r.cells {
 		text := l.cut(l.text(c.text), room)
-		n := utf8.RuneCountInString(text)
+		n := terminal.Width(text)
 		if used > 0 && used+len(gap)+n > room {
 			if len(lines)+1 == most {
-				if used+1+utf8.RuneCountInString(mark) <= room {
+				if used+1+terminal.Width(mark) <= room {
 					line.WriteString(" " + l.paint(cell{mark, faint}))
 				}
 				break
@@ -160,7 +162,7 @@ func (l layout) wrap(r row, room, most int) []string {
 		line.WriteString(l.paint(cell{text, c.tone}))
 		used += n
 		if i == len(r.cells)-1 && r.right != "" && len(lines) == 0 {
-			if free := room - used - utf8.RuneCountInString(r.right); free > 1 {
+			if free := room - used - terminal.Width(r.right); free > 1 {
 				line.WriteString(strings.Repeat(" ", free) + l.paint(cell{r.right, faint}))
 			}
 		}
@@ -183,18 +185,7 @@ func (l layout) text(s string) string {
 }
 
 // cut shortens s to that many columns.
-func (l layout) cut(s string, columns int) string {
-	if utf8.RuneCountInString(s) <= columns {
-		return s
-	}
-	mark := l.text("…")
-	runes := []rune(s)
-	keep := columns - utf8.RuneCountInString(mark)
-	if keep < 1 {
-		return string(runes[:max(columns, 0)])
-	}
-	return string(runes[:keep]) + mark
-}
+func (l layout) cut(s string, columns int) string { return terminal.Cut(s, columns, l.text("…")) }
 
 // paint adds the codes of a tone.
 func (l layout) paint(c cell) string {

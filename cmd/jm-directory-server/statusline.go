@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"io"
 	"sync"
-	"unicode/utf8"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // A statusLine is a terminal whose last line can be replaced again and again, below whatever else is
@@ -25,9 +26,7 @@ func (l *statusLine) Set(text string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// One column stays free: in the last one some terminals begin a new line.
-	if most := max(l.width()-1, 0); utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most])
-	}
+	text = terminal.Cut(text, l.width()-1, "")
 	if text == l.shown {
 		return nil
 	}

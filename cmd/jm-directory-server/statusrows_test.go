@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/admin"
 )
 
@@ -95,7 +95,7 @@ func TestScreenFitsEveryTerminal(t *testing.T) {
 			t.Fatalf("%d lines on %d", len(lines), l.height)
 		}
 		for _, line := range lines {
-			if n := utf8.RuneCountInString(line); n > l.width {
+			if n := terminal.Width(line); n > l.width {
 				t.Fatalf("%d columns on %d: %q", n, l.width, line)
 			}
 			if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || !l.utf8 && r > '~' }) {

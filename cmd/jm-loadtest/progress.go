@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
+	"jm-directory-server/cmd/terminal"
 )
 
 // progressInterval is how often the line changes at most.
@@ -24,7 +23,7 @@ type progress struct {
 
 // newProgress shows progress on w if that is a terminal.
 func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if terminal.Of(w) != nil {
 		return &progress{out: w}
 	}
 	return &progress{}

@@ -6,8 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // width is the longest line of the table in columns.
@@ -48,11 +48,11 @@ func (r *report) writeTable(w io.Writer) error {
 				line("  %s", cut(value, width-2))
 				continue
 			}
-			if utf8.RuneCountInString(title)+1+utf8.RuneCountInString(value) > leftColumns {
+			if terminal.Width(title)+1+terminal.Width(value) > leftColumns {
 				line("%s", title)
 				title = ""
 			}
-			line(rowFormat, title, leftColumns-utf8.RuneCountInString(title), value, p50, p99, cpu)
+			line(rowFormat, title, leftColumns-terminal.Width(title), value, p50, p99, cpu)
 		}
 		if x.Failure != "" {
 			line("%s, not measured", title)
@@ -72,7 +72,7 @@ func (r *report) writeTable(w io.Writer) error {
 		b.WriteByte('\n')
 	}
 	for _, n := range notes {
-		for _, l := range wrap(visible(n), width) {
+		for _, l := range terminal.Wrap("", visible(n), 2, width) {
 			line("%s", l)
 		}
 	}
@@ -122,39 +122,7 @@ func number(v float64) string {
 	return sign + s
 }
 
-// wrap breaks text into lines of at most n columns; those after the first are indented.
-func wrap(text string, n int) (lines []string) {
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		word = cut(word, n-2)
-		if line != "" && len([]rune(line))+1+len([]rune(word)) > n {
-			lines = append(lines, line)
-			line = "  " + word
-			continue
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
-}
-
 // cut makes text printable and at most n columns wide.
-func cut(text string, n int) string {
-	runes := []rune(visible(text))
-	if len(runes) > n {
-		return string(runes[:n-1]) + "…"
-	}
-	return string(runes)
-}
+func cut(text string, n int) string { return terminal.Cut(visible(text), n, "…") }
 
-// visible replaces what would steer a terminal or begin a new line.
-func visible(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return ' '
-	}, text)
-}
+func visible(text string) string { return terminal.Printable(text, ' ') }

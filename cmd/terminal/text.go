@@ -1,0 +1,59 @@
+// Package terminal tells what is a terminal, and fits text to one: what would steer it is taken out, and lengths are
+// columns as they are seen, of which a character takes two, one or none.
+package terminal
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// seen counts characters of ambiguous width, such as …, as one column, whatever the locale: a terminal of today does so.
+var seen = &runewidth.Condition{StrictEmojiNeutral: true}
+
+// Printable replaces each character that would steer a terminal, begin a new line or not be seen.
+func Printable(text string, instead rune) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return instead
+	}, text)
+}
+
+// Width returns how many columns printable text takes.
+func Width(text string) int { return seen.StringWidth(text) }
+
+// Cut shortens printable text to that many columns, the mark at its end included. If the mark alone would not fit, there is none.
+func Cut(text string, columns int, mark string) string {
+	if Width(text) <= columns {
+		return text
+	}
+	if Width(mark) >= columns {
+		mark = ""
+	}
+	return seen.Truncate(text, max(columns, 0), mark)
+}
+
+// Wrap breaks printable text behind first at its blanks, into lines of that many columns; those after the first begin with
+// indent blanks. A word that is longer stays whole, on a line of its own: it may be something to copy.
+func Wrap(first, text string, indent, columns int) (lines []string) {
+	line, used, empty := first, Width(first), true
+	for word := range strings.FieldsSeq(text) {
+		n := Width(word)
+		switch {
+		case empty:
+		case used+1+n > columns:
+			lines = append(lines, line)
+			line, used = strings.Repeat(" ", indent), indent
+		default:
+			line += " "
+			used++
+		}
+		line += word
+		used += n
+		empty = false
+	}
+	return append(lines, line)
+}
