@@ -1,7 +1,6 @@
 package server
 
 import (
-	"container/heap"
 	"sync"
 	"time"
 )
@@ -29,7 +28,7 @@ type budget struct {
 	tokens  float64 // may be negative: a message is never cut, its cost is paid off before the next
 	filled  int64   // when tokens was brought up to date
 	virtual float64 // the finish of the last request that had to wait and was served
-	queue   requests
+	queue   queue[*request]
 	timer   *time.Timer // runs while somebody waits
 }
 
@@ -43,6 +42,9 @@ type request struct {
 	index  int     // in the queue; -1: served or withdrawn
 	served chan struct{}
 }
+
+func (r *request) before(other *request) bool { return r.finish < other.finish }
+func (r *request) place() *int                { return &r.index }
 
 // setRate changes the rate; zero is no limit, and serves all who wait.
 func (b *budget) setRate(r Rate) {
@@ -79,7 +81,7 @@ func (b *budget) take(from *flow, n int, weight float64) *request {
 	r := &request{cost: float64(n), served: make(chan struct{})}
 	from[b.of] = max(b.virtual, from[b.of]) + r.cost/weight
 	r.finish = from[b.of]
-	heap.Push(&b.queue, r)
+	b.queue.add(r)
 	b.serve()
 	return r
 }
@@ -88,17 +90,13 @@ func (b *budget) take(from *flow, n int, weight float64) *request {
 func (b *budget) withdraw(r *request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.index < 0 {
-		return false
-	}
-	heap.Remove(&b.queue, r.index)
-	return true
+	return b.queue.remove(r)
 }
 
 // serve serves those whose turn it is, and sees to it that the rest are served later. The lock must be held.
 func (b *budget) serve() {
 	for len(b.queue) > 0 && (b.tokens > 0 || b.rate.PerSecond == 0) {
-		r := heap.Pop(&b.queue).(*request)
+		r := b.queue.next()
 		b.tokens -= r.cost
 		b.virtual = max(b.virtual, r.finish)
 		close(r.served)
@@ -133,38 +131,6 @@ func (b *budget) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.queue)
-}
-
-// requests is a heap by finish.
-type requests []*request
-
-// Len implements heap.Interface.
-func (q requests) Len() int { return len(q) }
-
-// Less implements heap.Interface.
-func (q requests) Less(i, j int) bool { return q[i].finish < q[j].finish }
-
-// Swap implements heap.Interface.
-func (q requests) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *requests) Push(x any) {
-	r := x.(*request)
-	r.index = len(*q)
-	*q = append(*q, r)
-}
-
-// Pop implements heap.Interface.
-func (q *requests) Pop() any {
-	old := *q
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	r.index = -1
-	return r
 }
 
 // Ages from which on a connection has a larger share of the budget.

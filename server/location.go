@@ -1,7 +1,6 @@
 package server
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -46,7 +45,7 @@ type locationChecks struct {
 	check func(ctx context.Context, l wire.Location, nick, network string) error
 
 	mu       sync.Mutex
-	queue    checkQueue
+	queue    queue[*locationCheck]
 	of       map[*peer]*locationCheck // those that wait and those under way
 	inFlight int
 	earliest int64         // Server.now from which on the next may begin
@@ -61,6 +60,9 @@ type locationCheck struct {
 	index  int   // in the queue; -1: under way
 	cancel context.CancelFunc
 }
+
+func (c *locationCheck) before(other *locationCheck) bool { return c.due < other.due }
+func (c *locationCheck) place() *int                      { return &c.index }
 
 // CheckLocations tells the server how to look for a peer where it says that it serves: check connects to l, a v3 onion that
 // is not our own, and returns nil if the peer of that nick answers there, on a bitcoin network by that name. The error is
@@ -103,7 +105,7 @@ func (l *locationChecks) add(p *peer) {
 func (l *locationChecks) wait(check *locationCheck, least time.Duration) {
 	o := l.s.opt().LocationCheck
 	check.due = l.s.now() + int64(least) + rand.Int64N(int64(o.DelayMax-o.DelayMin)+1)
-	heap.Push(&l.queue, check)
+	l.queue.add(check)
 	l.wake()
 }
 
@@ -132,11 +134,9 @@ func (l *locationChecks) forget(p *peer) {
 		return
 	}
 	delete(l.of, p)
-	if check.index >= 0 {
-		heap.Remove(&l.queue, check.index)
-		return
+	if !l.queue.remove(check) {
+		check.cancel()
 	}
-	check.cancel()
 }
 
 // reload follows a change of the options: peers that are here already are checked as if they joined now, or what was found
@@ -203,7 +203,7 @@ func (l *locationChecks) begin(ctx context.Context) (wait time.Duration, more bo
 	if at := max(min(l.earliest, now+pause), l.queue[0].due); at > now {
 		return time.Duration(at - now), true
 	}
-	check := heap.Pop(&l.queue).(*locationCheck)
+	check := l.queue.next()
 	l.earliest = now + pause
 	l.inFlight++
 	ctx, check.cancel = context.WithTimeout(ctx, o.Timeout)
@@ -240,37 +240,4 @@ func (l *locationChecks) ended(check *locationCheck, err error) {
 		l.s.registry.found(p, false)
 	}
 	delete(l.of, p)
-}
-
-// checkQueue is a heap by due.
-type checkQueue []*locationCheck
-
-// Len implements heap.Interface.
-func (q checkQueue) Len() int { return len(q) }
-
-// Less implements heap.Interface.
-func (q checkQueue) Less(i, j int) bool { return q[i].due < q[j].due }
-
-// Swap implements heap.Interface.
-func (q checkQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *checkQueue) Push(x any) {
-	check := x.(*locationCheck)
-	check.index = len(*q)
-	*q = append(*q, check)
-}
-
-// Pop implements heap.Interface.
-func (q *checkQueue) Pop() any {
-	old := *q
-	last := len(old) - 1
-	check := old[last]
-	old[last] = nil
-	*q = old[:last]
-	check.index = -1
-	return check
 }
