@@ -1,8 +1,6 @@
 package server
 
-import (
-	"errors"
-)
+import "errors"
 
 // batchConns is how many outboxes a flusher writes between two looks at its lock.
 const batchConns = 32

@@ -1,8 +1,6 @@
 package server
 
-import (
-	"sync"
-)
+import "sync"
 
 // A flusher owns the outboxes of its share of the connections and the part of the broadcast set that they
 // make up. It writes what has gathered: at once when idle, many frames in one call while it is behind.

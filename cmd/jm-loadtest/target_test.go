@@ -1,8 +1,6 @@
 package main
 
-import (
-	"testing"
-)
+import "testing"
 
 func TestTargets(t *testing.T) {
 	for _, test := range []struct{ in, want string }{ // want "": refused

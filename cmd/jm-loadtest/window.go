@@ -1,8 +1,6 @@
 package main
 
-import (
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // A slot is one place in the window.
 type slot struct {
