@@ -294,18 +294,25 @@ check() {
   "${run[@]}" "$tor" --version | grep -qF "Tor version $version" || { echo "the executable is not Tor $version" && return 1; }
 }
 
+# replace FROM TO: in one step, so that whoever reads TO gets the old or the new. Nothing is joined with && here: a failure on
+# the left of it would not end the script.
+replace() {
+  cp -p "$1" "$2.new"
+  mv "$2.new" "$2"
+}
+
 # place: put the results where the build, the tests and go:embed look for them.
 place() {
   local from=$1 name files=(tor VERSION LICENSE)
   [[ -z $prefix ]] || files+=(tor.gz)
   [[ ! -f $from/LIBRARIES ]] || files+=(LIBRARIES) # a cache of earlier days has none
   for name in "${files[@]}"; do
-    cp -p "$from/$name" "$out/$name.new" && mv "$out/$name.new" "$out/$name"
+    replace "$from/$name" "$out/$name"
   done
   [[ -n $embed ]] || return 0
   mkdir -p "$embed"
-  cp -p "$from/tor.gz" "$embed/tor.gz.new" && mv "$embed/tor.gz.new" "$embed/tor.gz"
-  cp -p "$from/VERSION" "$embed/tor.version"
+  replace "$from/tor.gz" "$embed/tor.gz"
+  replace "$from/VERSION" "$embed/tor.version"
 }
 
 recipe() {
@@ -358,8 +365,9 @@ if [[ ! -f $target/tor.gz ]]; then
   cp "$out/src/LICENSE" "$target/LICENSE"
   list_libraries >"$target/LIBRARIES" || rm "$target/LIBRARIES"
   echo "$version" >"$target/VERSION"
-  gzip -n -9 <"$target/tor" >"$target/tor.gz.new" && mv "$target/tor.gz.new" "$target/tor.gz"
   cp "$tarball" "$out/tor-$version.tar.${tarball##*.}"
+  gzip -n -9 <"$target/tor" >"$target/tor.gz.new"
+  mv "$target/tor.gz.new" "$target/tor.gz" # the last of it: what is here is whole
   rm -rf "$out/src" "$out/apt" "$sysroot"
 fi
 place "$target"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make the release of the last commit twice, in two directories, and compare all files.
-# The second time it is made from the source archive of the first, without git.
+# The second time it is made as README.source says: from the archives of the first, ours and
+# Tor's, without git.
 #
 #   scripts/check-reproducible.sh
 #
@@ -33,7 +34,8 @@ git -C "$work/one" checkout -q --detach "$commit"
 once one 022 TZ=UTC LANG=C JOBS=2
 mkdir "$work/another-with-a-longer-name"
 tar -xzf "$work"/one/build/release/*-source.tar.gz -C "$work/another-with-a-longer-name" --strip-components=1
-once another-with-a-longer-name 077 TZ=Asia/Tokyo LANG=C.UTF-8 JOBS=3
+tarball=$(find "$work/one/build/release" -name 'tor-*.tar.*' -print -quit)
+once another-with-a-longer-name 077 TOR_TARBALL="$tarball" TOR_SHA256="$(sha256sum "$tarball" | cut -d ' ' -f 1)" TZ=Asia/Tokyo LANG=C.UTF-8 JOBS=3
 
 if ! diff "$work/one/build/release/SHA256SUMS" "$work/another-with-a-longer-name/build/release/SHA256SUMS"; then
   echo "reproducible: NO: these files differ; they are kept in $work" >&2

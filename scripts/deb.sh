@@ -30,10 +30,13 @@ die() {
   exit 1
 }
 
-# debian_version turns v1.2.3, v1.2.3-4-gabc and abc into versions that sort as they
-# were made.
+# debian_version turns v1.2.3-rc1, v1.2.3, v1.2.3-4-gabc and abc into versions that sort as
+# they were made.
 debian_version() {
   local v=${1#v}
+  if [[ $v =~ ^([0-9.]+)-((alpha|beta|pre|rc)[0-9.]*)(.*)$ ]]; then
+    v=${BASH_REMATCH[1]}~${BASH_REMATCH[2]}${BASH_REMATCH[4]}
+  fi
   case $v in
     [0-9]*.*) v=${v/-/+} ;;
     *) v=0~git$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).$v ;;
@@ -55,7 +58,6 @@ doc=usr/share/doc/jm-directory-server
 put 755 "$executable" usr/bin/jm-directory-server
 put 644 packaging/deb/config.toml etc/jm-directory-server/config.toml
 put 644 config.example.toml $doc/examples/config.toml
-# The unit is written for the single file; here the file is where packages put it.
 put 644 "$unit" usr/lib/systemd/system/jm-directory-server.service
 sed -i 's|/usr/local/bin/|/usr/bin/|g' "$root/usr/lib/systemd/system/jm-directory-server.service"
 for page in build/man/man[15]/*; do

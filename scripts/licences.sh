@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Print the licences of all that is inside an executable of ours.
+# The licences of all that is inside an executable of ours.
 #
-#   scripts/licences.sh EXECUTABLE TOR_DIR [--debian]
+#   scripts/licences.sh EXECUTABLE TOR_DIR FOLDER     writes FOLDER/LICENCES.txt and FOLDER/COPYING.*
+#   scripts/licences.sh EXECUTABLE TOR_DIR --debian   prints them for a Debian package
 #
 # The Go modules are those that the executable itself names; their texts come from
 # the module cache. TOR_DIR is what scripts/build-tor.sh made: Tor's own licence,
 # and the libraries linked into it, whose texts Debian keeps in /usr/share/doc.
-# With --debian, texts that each Debian system has are referred to, as its policy
-# asks, instead of repeated.
+# Texts that each Debian system has are referred to by those, and with --debian by
+# us, as Debian's policy asks; FOLDER gets all that are referred to.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
-executable=$1 tor=$2 debian=${3:-}
+executable=$1 tor=$2 folder=$3 debian=
+if [[ $folder == --debian ]]; then debian=yes; fi
 common=/usr/share/common-licenses
 
 die() {
@@ -30,36 +32,56 @@ text() {
   fi
 }
 
+# where NAME says where the text of a licence is that is not repeated.
+where() { if [[ -n $debian ]]; then echo "see $common/$1"; else echo "see COPYING.$1"; fi; }
+
 [[ -f $tor/LIBRARIES ]] || die "$tor/LIBRARIES is missing: remove $tor and build it again"
 
-cat <<EOF
+licences() {
+  cat <<EOF
 jm-directory-server is under the MIT licence. Its executable holds the Go modules
 below, and a program of its own, Tor, which it starts. That one is built with its
 parts under the GPL: it is under the GNU General Public License, version 3
-($([[ -n $debian ]] && echo "see $common/GPL-3" || echo "see COPYING.GPL-3")). README.source says where the source of all of it is.
+($(where GPL-3)). README.source says where the source of all of it is.
 EOF
-title "jm-directory-server"
-cat LICENSE
-title "Go, its runtime and standard library, $("$go" env GOVERSION)"
-cat "$("$go" env GOROOT)/LICENSE"
+  [[ -n $debian ]] || echo "Texts that are said to be in $common lie beside this file, as COPYING.NAME."
+  title "jm-directory-server"
+  cat LICENSE
+  title "Go, its runtime and standard library, $("$go" env GOVERSION)"
+  cat "$("$go" env GOROOT)/LICENSE"
 
-"$go" version -m "$executable" | awk '$1 == "dep" {print $2, $3}' | sort | while read -r path version; do
-  title "Go module $path $version"
-  dir=$("$go" mod download -json "$path@$version" | sed -nE 's/^\t"Dir": "(.*)",?$/\1/p')
-  found=
-  for file in "$dir"/LICEN[CS]E* "$dir"/License "$dir"/COPYING* "$dir"/NOTICE* "$dir"/PATENTS*; do
-    [[ -f $file ]] || continue
-    found=yes
-    text "$file"
+  "$go" version -m "$executable" | awk '$1 == "dep" {print $2, $3}' | sort | while read -r path version; do
+    title "Go module $path $version"
+    dir=$("$go" mod download -json "$path@$version" | sed -nE 's/^\t"Dir": "(.*)",?$/\1/p')
+    found=
+    for file in "$dir"/LICEN[CS]E* "$dir"/License "$dir"/COPYING* "$dir"/NOTICE* "$dir"/PATENTS*; do
+      [[ -f $file ]] || continue
+      found=yes
+      text "$file"
+    done
+    [[ -n $found ]] || die "$path@$version: no licence in $dir"
   done
-  [[ -n $found ]] || die "$path@$version: no licence in $dir"
-done
 
-title "Tor $(cat "$tor/VERSION"), with Equi-X, HashX and the other parts of its source"
-cat "$tor/LICENSE"
-while read -r package version source _; do
-  title "$source $version, linked into Tor (Debian's description of its licences)"
-  file=/usr/share/doc/$package/copyright
-  [[ -f $file ]] || die "$file is missing: install $package"
-  cat "$file"
-done <"$tor/LIBRARIES"
+  title "Tor $(cat "$tor/VERSION"), with the other parts of its source"
+  cat "$tor/LICENSE"
+  title "Equi-X and HashX, parts of Tor's source"
+  cat <<EOF
+Copyright (c) 2020 tevador. Under the GNU Lesser General Public License, version 3
+($(where LGPL-3)).
+EOF
+  while read -r package version source _; do
+    title "$source $version, linked into Tor (Debian's description of its licences)"
+    file=/usr/share/doc/$package/copyright
+    [[ -f $file ]] || die "$file is missing: install $package"
+    cat "$file"
+  done <"$tor/LIBRARIES"
+}
+
+if [[ -n $debian ]]; then
+  licences
+  exit
+fi
+licences >"$folder/LICENCES.txt"
+grep -oE "$common/[A-Z][A-Za-z]*(-[0-9]+([.][0-9]+)*)?" "$folder/LICENCES.txt" | cat - <(printf '%s\n' GPL-3 LGPL-3) | sed 's|.*/||' | sort -u | while read -r name; do
+  install -m 644 "$common/$name" "$folder/COPYING.$name"
+done

@@ -101,8 +101,7 @@ machine() {
   install -m 644 config.example.toml CHANGELOG.md LICENSE packaging/systemd/jm-directory-server.service "$root"
   install -D -m 644 -t "$root/prometheus" packaging/prometheus/jm-directory-server.rules.yml
   install -D -m 644 -t "$root/grafana" packaging/grafana/jm-directory-server.json
-  install -m 644 /usr/share/common-licenses/GPL-3 "$root/COPYING.GPL-3"
-  scripts/licences.sh "$root/$name" "$tor" >"$root/LICENCES.txt"
+  scripts/licences.sh "$root/$name" "$tor" "$root"
   scripts/readme-source.sh "$tor" >"$root/README.source"
   chmod -R u=rwX,go=rX "$root"
   archive "$new/$dir.tar.gz" "$new" "$dir"

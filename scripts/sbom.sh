@@ -12,9 +12,15 @@ executable=$1 tor=$2 arch=$3
 : "${VERSION:?}" "${SOURCE_DATE_EPOCH:?}"
 command -v jq >/dev/null || { echo "sbom: jq is missing: apt-get install -y jq" >&2 && exit 1; }
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 GOFLAGS='' "${GO:-go}" run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 \
-  bin -json -noserial -std -version "$VERSION" "$executable" 2>/dev/null |
-  jq --arg time "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" --arg arch "$arch" \
+  bin -json -noserial -std -version "$VERSION" "$executable" >"$work/modules.json" 2>"$work/log" || {
+  echo "sbom: the modules of $executable cannot be listed; cyclonedx-gomod, which go run gets from the module mirror, says:" >&2
+  cat "$work/log" >&2
+  exit 1
+}
+jq --arg time "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" --arg arch "$arch" \
     --arg tor "$(cat "$tor/VERSION")" --arg sum "$(sha256sum "$tor/tor" | cut -d' ' -f1)" \
     --arg executable "$(sha256sum "$executable" | cut -d' ' -f1)" --rawfile libraries "$tor/LIBRARIES" '
     # The licences of the libraries by the name of their source package.
@@ -35,4 +41,4 @@ GOFLAGS='' "${GO:-go}" run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-go
     .components += [{"bom-ref": "tor", type: "application", name: "tor", version: $tor, purl: "pkg:generic/tor@\($tor)",
       hashes: [{alg: "SHA-256", content: $sum}], licenses: [{license: {id: "GPL-3.0-only"}}]}] + $c + $parts |
     .dependencies = [.dependencies[] | if .ref == $main then .dependsOn += ["tor"] else . end] +
-      [{ref: "tor", dependsOn: [($c + $parts)[]["bom-ref"]]}] + [($c + $parts)[] | {ref: .["bom-ref"]}]'
+      [{ref: "tor", dependsOn: [($c + $parts)[]["bom-ref"]]}] + [($c + $parts)[] | {ref: .["bom-ref"]}]' "$work/modules.json"

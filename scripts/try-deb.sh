@@ -89,7 +89,7 @@ done
 for page in man1/jm-directory-server.1 man1/jm-directory-server-run.1 man5/jm-directory-server-config.5; do
   dpkg-deb --fsys-tarfile "$deb" | tar -tf - "./usr/share/man/$page.gz" >/dev/null || die "$page is missing"
 done
-for part in "Go module github.com/sirupsen/logrus" "Tor 0." "openssl " "libevent " "zlib " "glibc " "Equi-X"; do
+for part in "Go module github.com/sirupsen/logrus" "Tor 0." "openssl " "libevent " "zlib " "glibc " "Equi-X and HashX"; do
   dpkg-deb --fsys-tarfile "$deb" | tar -xOf - ./usr/share/doc/jm-directory-server/copyright | grep -F "$part" >/dev/null || die "copyright lacks $part"
 done
 [[ $(stat -c %a:%U "$system/usr/bin/jm-directory-server") == 755:root ]] || die "the executable has another mode or owner"
@@ -163,9 +163,24 @@ there $state/onion/hs_ed25519_secret_key
 there $config
 say "remove: program gone, state and configuration kept"
 
+ln -s /lib/systemd/system/jm-directory-server.service "$system/$wants" # enabled again
+forget
 in_dpkg -i /next.deb
 there $state/onion/hs_ed25519_secret_key
 grep -q 'of an operator' "$system/$config" || die "installing again lost the configuration"
+asked "--no-block start jm-directory-server.service"
+say "install again: state and configuration kept, started"
+
+# what "install" has taken over is not the package's any more
+in_dpkg --remove jm-directory-server
+rm -f "$system/etc/systemd/system/jm-directory-server.service" # the mask of the removal
+echo '[Service]' >"$system/etc/systemd/system/jm-directory-server.service"
+in_dpkg --purge jm-directory-server
+there $state/onion/hs_ed25519_secret_key
+there $config
+say "purge after \"install\": state and configuration kept"
+rm "$system/etc/systemd/system/jm-directory-server.service"
+in_dpkg -i /next.deb
 
 in_dpkg --purge jm-directory-server
 for path in $state var/lib/jm-directory-server etc/jm-directory-server usr/bin/jm-directory-server $wants \

@@ -11,7 +11,6 @@ import (
 const (
 	nearlyFull  = 0.9
 	manyFiles   = 0.85
-	oldUpload   = 6 * time.Hour // Tor uploads the descriptor every 1 to 2 hours
 	slowCheck   = 30 * time.Second
 	highEffort  = 100 // about a second of work for a client with one core
 	longStarved = 0.5
@@ -27,7 +26,7 @@ func advice(r *admin.Report) []string {
 	}
 	if t := r.Tor; t != nil {
 		say(t.Advice != "", "%s", t.Advice)
-		say(t.Published && !t.LastUpload.IsZero() && r.Time.Sub(t.LastUpload) > oldUpload,
+		say(t.Published && !t.LastUpload.IsZero() && r.Time.Sub(t.LastUpload) > admin.DescriptorLife,
 			"The descriptor was uploaded last %s ago: look at the warnings of Tor in the log, and restart if it does not come back.", r.Time.Sub(t.LastUpload).Round(time.Minute))
 		say(t.Effort >= highEffort, "Clients are asked for a proof of work of effort %d: the onion service is being flooded; nothing is to be done while the self-check passes.", t.Effort)
 	}

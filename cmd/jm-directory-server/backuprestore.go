@@ -149,7 +149,7 @@ func (r *restore) run(plain io.Reader) (err error) {
 			err = giveToOwner(file, r.stateDir)
 		case strings.HasPrefix(e.Name, configFolder) && config != "":
 			to = config
-			err = os.Chmod(file, e.Mode&0o777)
+			err = errors.Join(os.Chmod(file, e.Mode&0o777), makeFolderForAll(filepath.Dir(to)))
 		default:
 			continue
 		}
@@ -229,9 +229,6 @@ func (r *restore) config() (string, error) {
 
 // move puts file to its place, and what was there aside.
 func (r *restore) move(file, to, aside string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
 	if _, err := os.Lstat(to); err == nil {
 		if err := os.Rename(to, aside); err != nil {
 			return err
@@ -249,6 +246,13 @@ func (r *restore) move(file, to, aside string) error {
 	}
 	r.undo = append(r.undo, func() error { return os.Remove(to) })
 	return nil
+}
+
+// makeFolderForAll makes a folder that all may read, and those above it that are missing: the service is another user than who
+// restores its configuration.
+func makeFolderForAll(dir string) error {
+	defer unix.Umask(unix.Umask(0o022))
+	return os.MkdirAll(dir, 0o755)
 }
 
 // copyFile copies content, mode and owner.

@@ -99,6 +99,10 @@ type Outbox struct {
 	MaxHandshakes int     `json:"max_handshaking"` // above it the oldest is closed
 }
 
+// DescriptorLife is how long clients may use a descriptor of the onion service (rend-spec-v3, "descriptor-lifetime"); Tor uploads a
+// new one every 1 to 2 hours.
+const DescriptorLife = 3 * time.Hour
+
 // Tor is the state of the onion service.
 type Tor struct {
 	Mode          string    `json:"mode"` // embedded, system, external

@@ -129,10 +129,6 @@ var checkReasons = map[string]string{
 	"round_trip": "a message did not come back",
 }
 
-// descriptorLife is how long clients may use a descriptor (rend-spec-v3, "descriptor-lifetime"); a new one is uploaded well
-// before.
-const descriptorLife = 3 * time.Hour
-
 // reach is what the state rests on: self-check, descriptor, Tor.
 func reach(r admin.Report) (facts []fact) {
 	if c := r.Check; c != nil && c.Enabled {
@@ -164,7 +160,7 @@ func reach(r admin.Report) (facts []fact) {
 	}
 	if t := r.Tor; t != nil {
 		f := fact{Name: "Descriptor", Value: "uploaded", Note: ago(t.LastUpload, r.Time)}
-		f = f.attention(warn, !t.LastUpload.IsZero() && r.Time.Sub(t.LastUpload) > descriptorLife)
+		f = f.attention(warn, !t.LastUpload.IsZero() && r.Time.Sub(t.LastUpload) > admin.DescriptorLife)
 		if !t.Published {
 			f.Value, f.Level = "not uploaded", bad
 			if !t.LastUpload.IsZero() {
