@@ -141,7 +141,7 @@ func (a *adminSource) Ready() []string {
 		}
 		problems = append(problems, what)
 	case a.Draining():
-		problems = append(problems, "the directory is draining: newcomers are refused")
+		problems = append(problems, admin.ProblemDraining)
 	}
 	if c := a.check.Load(); c != nil {
 		if p := c.problem(time.Now()); p != "" {

@@ -10,6 +10,10 @@ const (
 	StatusStopping = "stopping"
 )
 
+// ProblemDraining is what Source.Ready says of a directory that drains: it does as it was told, and can be reached if nothing else is
+// said.
+const ProblemDraining = "the directory is draining: newcomers are refused"
+
 // A Report is the state of a directory in numbers. It never names a peer. The names of its first members are those
 // of the Python directory servers' status, so that what reads one reads the other.
 type Report struct {

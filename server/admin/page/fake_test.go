@@ -165,7 +165,9 @@ var cases = map[string]*fake{
 	}), history: func(time.Duration, time.Time, time.Time) ([]admin.Sample, error) {
 		return nil, errors.New("store: no space left on device")
 	}},
-	"draining": {report: sick(func(r *admin.Report) { r.ServerStatus = admin.StatusDraining })},
+	"draining": {ready: []string{admin.ProblemDraining}, report: sick(func(r *admin.Report) { r.ServerStatus = admin.StatusDraining })},
+	"draining and not reachable": {ready: []string{admin.ProblemDraining, "The last three self-checks failed: no way to our own onion."},
+		report: sick(func(r *admin.Report) { r.ServerStatus = admin.StatusDraining })},
 	"stopping": {report: sick(func(r *admin.Report) { r.ServerStatus = admin.StatusStopping })},
 	"one sample": {report: sick(func(*admin.Report) {}), history: func(span time.Duration, _, to time.Time) ([]admin.Sample, error) {
 		all, err := lived(span, to.Add(-span), to)

@@ -105,7 +105,7 @@ func state(r admin.Report, problems []string) (level, word, line string) {
 		return warn, "Stopping", "Peers get what waits for them, then the server ends."
 	case r.ServerStatus == admin.StatusStarting:
 		return warn, "Starting", "Clients cannot find the directory yet."
-	case len(problems) > 0:
+	case slices.ContainsFunc(problems, func(p string) bool { return p != admin.ProblemDraining }):
 		return bad, "Not reachable", "Clients cannot reach the directory now."
 	case r.ServerStatus == admin.StatusDraining:
 		return warn, "Draining", "Those who are here are served, newcomers are refused."
