@@ -76,7 +76,7 @@ func (b *bench) reconnect(ctx context.Context) error {
 	f.leave(f.peers)
 	sum, first := new(histogram), 0
 	missing := f.peers
-	last := faults{}
+	var all faults // who is refused comes again: only the last refusals count
 	for round := 0; len(missing) > 0 && (round == 0 || time.Since(begin) < answerTimeout); round++ {
 		if round > 0 { // as clients do, they come again a little later
 			if err := b.pause(ctx, time.Second); err != nil {
@@ -91,7 +91,8 @@ func (b *bench) reconnect(ctx context.Context) error {
 		if round == 0 {
 			first = len(missing)
 		}
-		last = f.faults()
+		all.Refused = nil
+		all.add(f.faults())
 	}
 	back := time.Since(begin)
 	res := &result{Scenario: "reconnect", Title: fmt.Sprintf("reconnect %s peers", number(float64(len(f.peers)))), Peers: len(f.peers)}
@@ -99,7 +100,7 @@ func (b *bench) reconnect(ctx context.Context) error {
 		return err
 	}
 	res.Latency = quantilesOf(sum)
-	res.Faults.add(last)
+	res.Faults.add(all)
 	res.Figures = figures{
 		{"seconds_until_all_back", back.Seconds(), "s until all back"},
 		{"refused_at_first", float64(first), "refused at the first attempt"},

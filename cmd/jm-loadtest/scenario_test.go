@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,5 +187,30 @@ func TestJSONGoesToStandardOutputAndTheTableElsewhere(t *testing.T) {
 	code, out, errs := runs(t, "ramp", "--peers", "3", "--target", target, "--json", "-")
 	if code != exitOK || !json.Valid([]byte(out)) || !strings.Contains(errs, "ramp 3 peers") {
 		t.Errorf("exit code %d, said %q and %q", code, out, errs)
+	}
+}
+
+// TestReconnectTellsWhoWasEvictedInAnEarlierRound: of four that come back, one is refused first, and another is closed right after
+// it was accepted.
+func TestReconnectTellsWhoWasEvictedInAnEarlierRound(t *testing.T) {
+	d := &fakeDirectory{}
+	var joins atomic.Int32
+	d.refuse = func(n int) string {
+		if n > 5 {
+			time.Sleep(50 * time.Millisecond) // the closed one is noticed while others still come
+		}
+		if n == 4 {
+			return "Rejected: nick in use"
+		}
+		return ""
+	}
+	d.onJoin = func(c *fakePeer) {
+		if joins.Add(1) == 5 {
+			c.conn.Close()
+		}
+	}
+	code, p, table := measures(t, "reconnect --peers 4 --joins 1 --target "+d.run(t))
+	if faults := p.Results[0].Faults; code == exitOK || len(faults.Evicted) != 1 || len(faults.Refused) != 0 {
+		t.Errorf("code %d, %+v\n%s", code, faults, table)
 	}
 }
