@@ -216,6 +216,14 @@ func (r Rules) uses() map[string][]use {
 	} else {
 		uses["prctl"] = []use{{isNot(0, unix.PR_SET_DUMPABLE)}} // NoDumps is for ever
 	}
+	if r.Program == 0 && !r.Internet {
+		// A TCP socket from before must not be turned outwards: TCP Fast Open connects without connect(2), and listen(2) takes
+		// a port without bind(2), where Landlock looks at neither.
+		uses["sendto"] = []use{{without(3, unix.MSG_FASTOPEN)}}
+		uses["sendmsg"] = []use{{without(2, unix.MSG_FASTOPEN)}}
+		uses["sendmmsg"] = []use{{without(3, unix.MSG_FASTOPEN)}}
+		uses["listen"] = []use{}
+	}
 	if r.Internet || len(r.Ports) > 0 {
 		for _, family := range []uint64{unix.AF_INET, unix.AF_INET6} {
 			// With protocol 0 or TCP it is plain TCP, which Landlock knows; Multipath TCP it does not know. The kind is in the

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -94,6 +95,40 @@ func fixed(path string) func(*order) string { return func(*order) string { retur
 
 const all = ^uintptr(0) // -1
 
+// held is an accepted TCP connection from before the rules, as a directory without a Tor has many.
+var held int
+
+// holdTCP opens held.
+func holdTCP() error {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := dial("tcp4", l.Addr().String()); err != nil {
+		return err
+	}
+	c, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	held, err = unix.Dup(int(f.Fd())) // Fd makes it blocking
+	return err
+}
+
+// turned is held without its peer, with the address of the listener outside.
+func turned(o *order) *unix.SockaddrInet4 {
+	none := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	unix.Syscall(unix.SYS_CONNECT, uintptr(held), uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none)) // it may have none
+	return &unix.SockaddrInet4{Port: o.Port, Addr: [4]byte{127, 0, 0, 1}}
+}
+
 // forbiddenAttempts are refused by the rules of a directory.
 var forbiddenAttempts = []attempt{
 	{name: "connect TCP", do: func(o *order) error { return dial("tcp4", fmt.Sprintf("127.0.0.1:%d", o.Port)) }},
@@ -113,6 +148,15 @@ var forbiddenAttempts = []attempt{
 		}
 		return err
 	}},
+	{name: "fast open", do: func(o *order) error { return unix.Sendto(held, []byte("out"), unix.MSG_FASTOPEN, turned(o)) }},
+	{name: "fast open by a message", do: func(o *order) error {
+		return unix.Sendmsg(held, []byte("out"), nil, turned(o), unix.MSG_FASTOPEN)
+	}},
+	{name: "fast open by several messages", do: func(o *order) error {
+		turned(o)
+		return call(unix.SYS_SENDMMSG, uintptr(held), 0, 1, unix.MSG_FASTOPEN)(o)
+	}, past: []error{unix.EFAULT}},
+	{name: "listen on a connection", do: func(o *order) error { turned(o); return unix.Listen(held, 1) }},
 	{name: "abstract socket", do: func(o *order) error { return dial("unix", "@"+o.Abstract) }},
 
 	{name: "start a program", do: func(*order) error { return exec.Command("/bin/true").Run() }},
@@ -231,6 +275,9 @@ func probe(text string) {
 	ask <- func() error { return nil }
 	<-answer
 
+	if err := holdTCP(); err != nil {
+		panic(err)
+	}
 	store, err := os.OpenFile(at("store")(&o), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		panic(err)
