@@ -21,6 +21,10 @@ var forbidden = []string{
 	// other processes
 	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "pidfd_open", "pidfd_getfd",
 	"rt_sigqueueinfo", "rt_tgsigqueueinfo", "tkill", "move_pages", "migrate_pages",
+	// what System V and POSIX have for several processes; shared memory can be attached executable, too
+	"shmget", "shmat", "shmctl", "shmdt", "msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semtimedop_time64",
+	"semctl", "ipc", "mq_open", "mq_unlink", "mq_timedsend", "mq_timedsend_time64", "mq_timedreceive", "mq_timedreceive_time64",
+	"mq_notify", "mq_getsetattr",
 	// interfaces of the kernel that have a history
 	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
 	"add_key", "request_key", "keyctl", "modify_ldt", "lookup_dcookie", "remap_file_pages", "vmsplice", "sysfs", "ustat", "_sysctl",

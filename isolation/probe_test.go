@@ -176,6 +176,23 @@ var forbiddenAttempts = []attempt{
 		}
 		return unix.Mprotect(b, unix.PROT_READ|unix.PROT_EXEC)
 	}},
+	{name: "shared memory that is executed", do: func(*order) error {
+		id, err := unix.SysvShmGet(unix.IPC_PRIVATE, 4096, unix.IPC_CREAT|0o700)
+		if err != nil {
+			return err
+		}
+		defer unix.SysvShmCtl(id, unix.IPC_RMID, nil)
+		const executable = 0o100000 // SHM_EXEC
+		b, err := unix.SysvShmAttach(id, 0, executable)
+		if err != nil {
+			return err
+		}
+		return unix.SysvShmDetach(b)
+	}},
+	{name: "shared memory of others", do: call(unix.SYS_SHMAT, all), past: []error{unix.EINVAL}},
+	{name: "semaphores", do: call(unix.SYS_SEMGET, 0, all), past: []error{unix.EINVAL}},
+	{name: "messages", do: call(unix.SYS_MSGGET, 0x7ffffffe, 0), past: []error{unix.ENOENT}},
+	{name: "messages of POSIX", do: call(unix.SYS_MQ_OPEN), past: []error{unix.EFAULT}},
 
 	{name: "read /etc/passwd", do: openFile(fixed("/etc/passwd"), os.O_RDONLY)},
 	{name: "read the program", do: openFile(fixed("/proc/self/exe"), os.O_RDONLY)},
