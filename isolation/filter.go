@@ -47,6 +47,9 @@ var forbidden = []string{
 const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
 	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
 
+// setOwner is FIOSETOWN of ioctl(2), the same number on all machines whose calls we know.
+const setOwner = 0x8901
+
 // filter restricts what has no name.
 func (r Rules) filter() error {
 	if !Probe().Filters {
@@ -203,13 +206,21 @@ func without(argument uint32, bits uint64) condition { return condition{argument
 // uses are the system calls that are allowed for some uses only.
 func (r Rules) uses() map[string][]use {
 	own := uint64(os.Getpid())
+	noOwner := []use{{isNot(1, unix.F_SETOWN), isNot(1, unix.F_SETOWN_EX), isNot(1, unix.F_SETSIG)}}
 	uses := map[string][]use{
 		"clone":  {{with(0, unix.CLONE_THREAD), without(0, namespaces)}},
 		"kill":   {{is(0, own)}},
 		"tgkill": {{is(0, own)}},
 		"socket": {{is(0, unix.AF_UNIX)}},
-		// Bytes must not be put into the terminal that we run on.
-		"ioctl": {{isNot(1, unix.TIOCSTI), isNot(1, unix.TIOCLINUX)}},
+		// Bytes must not be put into the terminal that we run on, nor a descriptor signal others when something comes.
+		"ioctl":   {{isNot(1, unix.TIOCSTI), isNot(1, unix.TIOCLINUX), isNot(1, setOwner), isNot(1, unix.SIOCSPGRP)}},
+		"fcntl":   noOwner,
+		"fcntl64": noOwner,
+		// A unix socket gives a handle on the process at its other end, which can be signalled by it.
+		"getsockopt": {{isNot(1, unix.SOL_SOCKET)}, {isNot(2, unix.SO_PEERPIDFD)}},
+		"setsockopt": {{isNot(1, unix.SOL_SOCKET)}, {isNot(2, unix.SO_PASSPIDFD)}},
+		// Not the limits of others: that of processor time kills.
+		"prlimit64": {{is(0, 0)}, {is(0, own)}},
 	}
 	if r.Signal != 0 {
 		uses["kill"] = append(uses["kill"], use{is(0, uint64(r.Signal))})

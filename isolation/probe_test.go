@@ -217,6 +217,35 @@ var forbiddenAttempts = []attempt{
 	{name: "pidfd_open", do: call(unix.SYS_PIDFD_OPEN, uintptr(os.Getpid()))},
 	{name: "signal the parent", do: func(o *order) error { return unix.Kill(o.Parent, 0) }},
 	{name: "signal all", do: func(*order) error { return unix.Kill(-0x7ffffffe, 0) }, past: []error{unix.ESRCH}},
+	{name: "owner of a descriptor's signals", do: call(unix.SYS_FCNTL, all, unix.F_SETOWN), past: []error{unix.EBADF}},
+	{name: "the same with its kind", do: call(unix.SYS_FCNTL, all, unix.F_SETOWN_EX), past: []error{unix.EBADF}},
+	{name: "which signal a descriptor sends", do: call(unix.SYS_FCNTL, all, unix.F_SETSIG), past: []error{unix.EBADF}},
+	{name: "owner by FIOSETOWN", do: call(unix.SYS_IOCTL, all, setOwner), past: []error{unix.EBADF}},
+	{name: "owner by SIOCSPGRP", do: call(unix.SYS_IOCTL, all, unix.SIOCSPGRP), past: []error{unix.EBADF}},
+	{name: "signal the parent by a descriptor", do: signalByDescriptor},
+	{name: "handle on a socket's peer", do: func(o *order) error {
+		c, err := net.Dial("unix", at("remove", "s")(o))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		raw, err := c.(*net.UnixConn).SyscallConn()
+		if err != nil {
+			return err
+		}
+		return errors.Join(raw.Control(func(fd uintptr) {
+			var handle int
+			if handle, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD); err == nil {
+				unix.Close(handle)
+			}
+		}), err)
+	}},
+	{name: "handles with messages", do: call(unix.SYS_SETSOCKOPT, all, unix.SOL_SOCKET, unix.SO_PASSPIDFD), past: []error{unix.EBADF}},
+	{name: "limits of the parent", do: func(o *order) error {
+		var l unix.Rlimit
+		err := unix.Prlimit(o.Parent, unix.RLIMIT_CORE, nil, &l)
+		return errors.Join(err, unix.Prlimit(o.Parent, unix.RLIMIT_CORE, &l, nil))
+	}},
 	{name: "rt_sigqueueinfo", do: call(unix.SYS_RT_SIGQUEUEINFO, 0x7ffffffe), past: []error{unix.EFAULT}},
 	{name: "bpf", do: call(unix.SYS_BPF, 0xffff), past: []error{unix.EINVAL, unix.EFAULT}},
 	{name: "io_uring", do: call(unix.SYS_IO_URING_SETUP, 0), past: []error{unix.EINVAL, unix.EFAULT}},
@@ -255,6 +284,12 @@ var neededAttempts = []attempt{
 	}},
 	{name: "time since boot", do: openFile(fixed("/proc/stat"), os.O_RDONLY)},
 	{name: "signal oneself", do: func(*order) error { return unix.Kill(os.Getpid(), 0) }},
+	{name: "signal the process of ours", do: func(o *order) error {
+		if o.Rules.Signal == 0 {
+			return nil
+		}
+		return unix.Kill(o.Rules.Signal, 0)
+	}},
 	{name: "file limit", do: func(*order) error {
 		var l syscall.Rlimit
 		return errors.Join(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l), syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l))
@@ -273,6 +308,25 @@ var neededAttempts = []attempt{
 		}
 		return nil
 	}},
+}
+
+// signalByDescriptor has the kernel send SIGURG, which harms nobody, to the parent when something comes on a socket.
+func signalByDescriptor(o *order) error {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	for _, step := range []struct{ command, argument int }{
+		{unix.F_SETOWN, o.Parent}, {unix.F_SETSIG, int(unix.SIGURG)}, {unix.F_SETFL, unix.O_ASYNC},
+	} {
+		if _, err := unix.FcntlInt(uintptr(p[0]), step.command, step.argument); err != nil {
+			return err
+		}
+	}
+	_, err = unix.Write(p[1], []byte("x"))
+	return err
 }
 
 // probe is the process that makes all attempts and prints what came of each.
@@ -350,8 +404,8 @@ func useStore(f *os.File) error {
 	return errors.Join(unix.Fdatasync(int(f.Fd())), unix.Munmap(b))
 }
 
-// runProbe runs a probe in a directory of its own.
-func runProbe(t *testing.T, apply bool) map[string]string {
+// runProbe runs a probe in a directory of its own. With tor it may signal the process tor, as a server with a Tor of ours may.
+func runProbe(t *testing.T, apply bool, tor int) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"read/f", "read/fresh", "read/replaced", "remove/f", "remove/dir/f", "other/f", "other/gone"} {
@@ -375,7 +429,7 @@ func runProbe(t *testing.T, apply bool) map[string]string {
 	}
 	o := order{Apply: apply, Dir: dir, Port: tcp.Addr().(*net.TCPAddr).Port, Abstract: name, Parent: os.Getpid(), Rules: Rules{
 		Read:   []string{filepath.Join(dir, "read"), "/proc/self", "/proc/stat", filepath.Join(dir, "absent")},
-		Remove: []string{filepath.Join(dir, "remove")}, Sockets: []string{filepath.Join(dir, "remove")},
+		Remove: []string{filepath.Join(dir, "remove")}, Sockets: []string{filepath.Join(dir, "remove")}, Signal: tor,
 	}}
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -403,7 +457,19 @@ func TestWhatIsForbiddenFailsAndWhatIsNeededDoesNot(t *testing.T) {
 	if lacks := Probe().Missing(); len(lacks) > 0 {
 		t.Skipf("this kernel lacks %s", strings.Join(lacks, ", "))
 	}
-	free, confined := runProbe(t, false), runProbe(t, true)
+	tor := exec.Command("/bin/sleep", "60")
+	if err := tor.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer tor.Wait()
+	defer tor.Process.Kill()
+	t.Run("alone", func(t *testing.T) { compareProbes(t, 0) })
+	t.Run("with a Tor of ours", func(t *testing.T) { compareProbes(t, tor.Process.Pid) })
+}
+
+// compareProbes runs a probe without rules and one with them.
+func compareProbes(t *testing.T, tor int) {
+	free, confined := runProbe(t, false, tor), runProbe(t, true, tor)
 	needed := map[string]bool{"use an open store": true}
 	for _, a := range neededAttempts {
 		needed[a.name] = true
