@@ -97,6 +97,11 @@ func becomeTor(told string, args []string) error {
 		fmt.Printf("%s [warn] %v\n", time.Now().Format("Jan 02 15:04:05.000"), err) // as Tor's log
 	}
 	runtime.LockOSThread()
+	// owned.Start had the kernel end us with our parent. The kernel keeps that with the thread that was there then; this one,
+	// the only one that is left after the execution, may be another.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("end with our parent: %w", err)
+	}
 	for try := 0; ; try++ {
 		_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(program), uintptr(unsafe.Pointer(empty)),
 			uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])), unix.AT_EMPTY_PATH, 0)

@@ -1,14 +1,24 @@
 package onion
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"jm-directory-server/isolation"
+	"jm-directory-server/onion/internal/owned"
 )
 
 // confined starts a Tor that is confined, and fails the test if it says that anything is missing.
@@ -139,6 +149,61 @@ func TestWhatCannotBeExecutedIsAnError(t *testing.T) {
 	if !strings.Contains(err.Error(), "become tor: execute tor: ") {
 		t.Errorf("after %v: %v", time.Since(begin), err)
 	}
+}
+
+const deathVariable = "ONION_TEST_DEATH"
+
+// TestTorEndsWithUsWhateverThreadBecomesIt: the kernel keeps for each thread apart what it sends when the parent ends.
+func TestTorEndsWithUsWhateverThreadBecomesIt(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), deathVariable+"=become")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	proc, err := owned.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proc.Wait(); err != nil || out.String() != "signal 9" {
+		t.Errorf("ended with %v, prints %q, want signal 9", err, out.String())
+	}
+}
+
+// deathMain becomes, on another thread than the first, what prints the signal that it gets when its parent ends.
+func deathMain(what string) {
+	if what == "become" {
+		os.Setenv(deathVariable, "print")
+		awayFromMain(func() {
+			exe, err := os.Executable()
+			told, _ := json.Marshal(confinement{Path: exe, Rules: isolation.Rules{
+				Read: []string{"/"}, Execute: []string{"/"}, Write: []string{os.TempDir()}, Code: true}}) // of strings
+			fmt.Println(errors.Join(err, becomeTor(string(told), []string{"helper"})))
+		})
+		os.Exit(1)
+	}
+	var signal int32
+	if err := unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&signal)), 0, 0, 0); err != nil {
+		panic(err)
+	}
+	fmt.Printf("signal %d", signal)
+}
+
+// awayFromMain runs f on a thread that is not the first of the process.
+func awayFromMain(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			awayFromMain(f)
+		} else {
+			f()
+		}
+	}()
+	<-done
 }
 
 func TestBecomeTorIsForOurselvesOnly(t *testing.T) {

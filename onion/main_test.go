@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		ownerMain()
 		return
 	}
+	if what := os.Getenv(deathVariable); what != "" {
+		deathMain(what)
+		return
+	}
 	if dir := os.Getenv("ONION_TEST_KEY"); dir != "" {
 		if _, err := CreateKey(dir); err != nil {
 			panic(err)
