@@ -55,11 +55,11 @@ func (r Rules) filter() error {
 	if !Probe().Filters {
 		return nil
 	}
-	program, err := r.program()
+	instructions, err := r.program()
 	if err != nil {
 		return err
 	}
-	raw, err := bpf.Assemble(program)
+	raw, err := bpf.Assemble(instructions)
 	if err != nil {
 		return fmt.Errorf("isolation: seccomp: %w", err)
 	}
@@ -72,10 +72,11 @@ func (r Rules) filter() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("isolation: no new privileges: %w", err)
 	}
-	// Kernels before 5.16 would slow a process with a filter down, as it might run code of strangers; ours runs none.
-	const flags = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags,
-		uintptr(unsafe.Pointer(&unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]})))
+	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	thread, errno := install(func(flags uintptr) (uintptr, unix.Errno) {
+		thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&program)))
+		return thread, errno
+	})
 	switch {
 	case errno != 0:
 		return fmt.Errorf("isolation: seccomp: %w", errno)
@@ -83,6 +84,16 @@ func (r Rules) filter() error {
 		return fmt.Errorf("isolation: seccomp: thread %d has a filter of its own", thread)
 	}
 	return nil
+}
+
+// install has all threads filtered. Kernels before 5.16 would slow a process with a filter down, as it might run code of
+// strangers; ours runs none. Those before 4.17 neither do that nor know the flag against it.
+func install(seccomp func(flags uintptr) (thread uintptr, errno unix.Errno)) (thread uintptr, errno unix.Errno) {
+	thread, errno = seccomp(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW)
+	if errno == unix.EINVAL {
+		return seccomp(unix.SECCOMP_FILTER_FLAG_TSYNC)
+	}
+	return thread, errno
 }
 
 // The answers of a filter.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 )
 
 // allowed is SECCOMP_RET_ALLOW.
@@ -48,5 +49,25 @@ func TestForbiddenNamesExist(t *testing.T) {
 		if !known {
 			t.Errorf("no machine knows %s", name)
 		}
+	}
+}
+
+// TestOldKernelsTakeTheFilterToo: before Linux 4.17 a flag that is unknown is an error.
+func TestOldKernelsTakeTheFilterToo(t *testing.T) {
+	for _, known := range []uintptr{unix.SECCOMP_FILTER_FLAG_TSYNC, unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW} {
+		var taken uintptr
+		_, errno := install(func(flags uintptr) (uintptr, unix.Errno) {
+			if flags&^known != 0 {
+				return 0, unix.EINVAL
+			}
+			taken = flags
+			return 0, 0
+		})
+		if errno != 0 || taken != known {
+			t.Errorf("a kernel that knows the flags %#x: %v, takes %#x", known, errno, taken)
+		}
+	}
+	if _, errno := install(func(uintptr) (uintptr, unix.Errno) { return 0, unix.EINVAL }); errno != unix.EINVAL {
+		t.Errorf("a kernel that refuses the filter: %v", errno)
 	}
 }
