@@ -56,7 +56,8 @@ func (d *daemon) checkIsolation() error {
 }
 
 // isolate takes from this process all that it needs no more: everything is open, Tor (nil: none) runs, and no peer has
-// been accepted. The error is that a rule cannot be put in force although it is required.
+// been accepted. The error is that a rule cannot be put in force although it is required; where it is not, nobody is told of
+// an isolation of which part may be missing.
 func (d *daemon) isolate(tor onionService) error {
 	if d.isolator == nil || d.Isolation == isolationOff {
 		return nil
@@ -65,7 +66,8 @@ func (d *daemon) isolate(tor onionService) error {
 		if d.Isolation == isolationRequire {
 			return err
 		}
-		d.log.WithError(err).Warn("isolation is not complete")
+		d.log.WithError(err).Warn("isolation failed: count on none of it")
+		return nil
 	}
 	inForce := d.isolator.probe().InForce()
 	d.isolated.Store(&inForce)
@@ -73,7 +75,7 @@ func (d *daemon) isolate(tor onionService) error {
 	return nil
 }
 
-// isolationInForce names what is restricted; empty before isolate, and when nothing is.
+// isolationInForce names what is restricted; empty before isolate, when it failed, and when nothing is.
 func (d *daemon) isolationInForce() []string {
 	if in := d.isolated.Load(); in != nil {
 		return *in
