@@ -33,7 +33,8 @@ type Rules struct {
 
 	// Ports are TCP ports that may be connected to, whatever the address.
 	Ports []uint16 `json:",omitempty"`
-	// Internet allows any connection, but not to listen on a TCP port.
+	// Internet allows any connection, but not to bind a TCP port. listen(2) without bind(2) gives one of the kernel's choice, which
+	// Landlock does not see and a filter cannot tell from a unix socket's.
 	Internet bool `json:",omitempty"`
 	// Abstract allows abstract unix sockets of processes outside.
 	Abstract bool `json:",omitempty"`
