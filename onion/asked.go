@@ -2,6 +2,7 @@ package onion
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -44,6 +45,7 @@ func (s *Service) keepAsking(life context.Context) {
 	published := s.published
 	for {
 		s.ask(life)
+		s.look(life)
 		select {
 		case <-life.Done():
 			return
@@ -52,6 +54,21 @@ func (s *Service) keepAsking(life context.Context) {
 		case <-published:
 			published = nil
 		case <-tick.C:
+		}
+	}
+}
+
+// look keeps the service in a Tor that is not ours, once.
+func (s *Service) look(ctx context.Context) {
+	if s.keep == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	if err := s.keep(ctx); errors.Is(err, ErrServiceDropped) {
+		select {
+		case s.dropped <- err:
+		default: // one is enough
 		}
 	}
 }

@@ -35,6 +35,8 @@ var (
 	ErrTorEnded = errors.New("tor ended")
 	// ErrControlLost: the control channel to Tor is gone.
 	ErrControlLost = errors.New("control channel to tor lost")
+	// ErrServiceDropped: a running Tor has dropped the service, and does not take it again.
+	ErrServiceDropped = errors.New("the running tor dropped the service")
 )
 
 // Config describes one onion service. The zero value of a field has the

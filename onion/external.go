@@ -106,7 +106,7 @@ func (s *Service) peer(ctx context.Context) (uid int, same bool, err error) {
 // addDir adds a HiddenServiceDir to those that Tor has. SETCONF sets all of
 // them at once, so the others are repeated.
 func (s *Service) addDir(ctx context.Context) error {
-	others, err := s.otherServices(ctx)
+	others, _, err := s.services(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,35 +114,69 @@ func (s *Service) addDir(ctx context.Context) error {
 		return err
 	}
 	s.accept()
-	s.retire = func(ctx context.Context) error {
-		others, err := s.otherServices(ctx)
-		if err == nil && len(others) == 0 {
-			_, err = s.control.request(ctx, "RESETCONF HiddenServiceOptions")
-		} else if err == nil {
-			err = s.control.setConf(ctx, others...)
-		}
-		if err != nil {
-			return fmt.Errorf("take the service off the running Tor: %w", err)
-		}
-		return nil
+	s.keep, s.retire = s.keepDir, s.removeDir
+	return nil
+}
+
+// keepDir adds our service again where Tor has dropped it: one that reads its
+// torrc anew (SIGHUP, "systemctl reload tor") forgets what came by SETCONF. The
+// error wraps ErrServiceDropped if Tor does not take it.
+func (s *Service) keepDir(ctx context.Context) error {
+	if err := s.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer s.leaveTurn()
+	if err := ctx.Err(); err != nil { // Close may have taken it off by now
+		return err
+	}
+	others, there, err := s.services(ctx)
+	if err != nil || there {
+		return err
+	}
+	// Tor would make a key of its own, another address, or end with all its services where it cannot read the directory.
+	if fi, err := os.Stat(filepath.Join(s.keyDir, secretName)); err != nil || !fi.Mode().IsRegular() {
+		return errors.Join(fmt.Errorf("%w, and its key is not there any more", ErrServiceDropped), err)
+	}
+	s.log("warn", "the running Tor has dropped the service, as it does when it reads its torrc anew: clients were cut off; it is added again")
+	err = s.control.setConf(ctx, append(others, s.options()...)...)
+	var refused *textproto.Error
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%w: %w", ErrServiceDropped, err)
+	}
+	return err
+}
+
+// removeDir leaves Tor the other services.
+func (s *Service) removeDir(ctx context.Context) error {
+	if err := s.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer s.leaveTurn()
+	others, _, err := s.services(ctx)
+	if err == nil && len(others) == 0 {
+		_, err = s.control.request(ctx, "RESETCONF HiddenServiceOptions")
+	} else if err == nil {
+		err = s.control.setConf(ctx, others...)
+	}
+	if err != nil {
+		return fmt.Errorf("take the service off the running Tor: %w", err)
 	}
 	return nil
 }
 
-// otherServices are the options of all onion services in Tor's configuration
-// but ours.
-func (s *Service) otherServices(ctx context.Context) ([]option, error) {
+// services are the options of all onion services in Tor's configuration but
+// ours, and whether ours is there.
+func (s *Service) services(ctx context.Context) (others []option, there bool, err error) {
 	r, err := s.control.request(ctx, "GETCONF HiddenServiceOptions")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	return withoutService(r.DataWithReply(), s.keyDir)
 }
 
 // withoutService reads the answer to GETCONF HiddenServiceOptions and leaves
-// out the service whose directory is dir.
-func withoutService(lines []string, dir string) ([]option, error) {
-	var others []option
+// out the service whose directory is dir, if that is there.
+func withoutService(lines []string, dir string) (others []option, there bool, err error) {
 	ours := false
 	for _, l := range lines {
 		key, value, ok := strings.Cut(l, "=")
@@ -151,16 +185,17 @@ func withoutService(lines []string, dir string) ([]option, error) {
 		}
 		value, err := torutil.UnescapeSimpleQuotedStringIfNeeded(value)
 		if err != nil {
-			return nil, fmt.Errorf("services of the running Tor: %w", err)
+			return nil, false, fmt.Errorf("services of the running Tor: %w", err)
 		}
 		if strings.EqualFold(key, "HiddenServiceDir") {
 			ours = filepath.Clean(value) == filepath.Clean(dir)
+			there = there || ours
 		}
 		if !ours {
 			others = append(others, option{key, value})
 		}
 	}
-	return others, nil
+	return others, there, nil
 }
 
 // addOnion hands the key over the control port. The service ends with our

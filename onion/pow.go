@@ -58,12 +58,10 @@ func (s *Service) SetPoW(ctx context.Context, rate, burst int) error {
 	if s.byControl {
 		return fmt.Errorf("onion: %w: the running Tor got the key over its control port", ErrNotLive)
 	}
-	select { // one change at a time
-	case s.powTurn <- struct{}{}:
-		defer func() { <-s.powTurn }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.takeTurn(ctx); err != nil {
+		return err
 	}
+	defer s.leaveTurn()
 	if r, b := s.powLimits(); r == rate && b == burst {
 		return nil
 	}
@@ -80,7 +78,7 @@ func (s *Service) SetPoW(ctx context.Context, rate, burst int) error {
 
 // changePoW is called in its turn.
 func (s *Service) changePoW(ctx context.Context, rate, burst int) error {
-	others, err := s.otherServices(ctx)
+	others, _, err := s.services(ctx)
 	if err != nil {
 		return err
 	}

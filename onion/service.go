@@ -41,6 +41,8 @@ type Service struct {
 	exit      error
 	quit      context.CancelFunc          // give up waiting for a Tor in our own process
 	retire    func(context.Context) error // take the service off an external Tor
+	keep      func(context.Context) error // put it back where that Tor has dropped it; nil: it cannot
+	dropped   chan error                  // why it could not be put back
 	warnings  warnings
 	bootstrap *bootstrap
 	uploads   uploads
@@ -48,7 +50,7 @@ type Service struct {
 	socks     string // our Tor's SOCKS socket, "" if there is none
 	byControl bool   // an external Tor got the key over its control port
 
-	powTurn    chan struct{} // one SetPoW at a time
+	turn       chan struct{} // one change of the services in Tor's configuration at a time
 	powChanged time.Time     // by the last SetPoW, in its turn
 	powMu      sync.Mutex    // guards config.PoWQueueRate and PoWQueueBurst
 
@@ -78,7 +80,8 @@ func Start(ctx context.Context, c Config) (*Service, error) {
 		published: make(chan struct{}),
 		closing:   make(chan struct{}),
 		done:      make(chan struct{}),
-		powTurn:   make(chan struct{}, 1),
+		turn:      make(chan struct{}, 1),
+		dropped:   make(chan error, 1),
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
@@ -161,6 +164,19 @@ func (s *Service) configure(ctx context.Context, others []option) error {
 	return nil
 }
 
+// takeTurn waits for the changes of others to the services in Tor's
+// configuration: SETCONF sets all of them, as they were found before.
+func (s *Service) takeTurn(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Service) leaveTurn() { <-s.turn }
+
 // noPoW notes that this Tor has no proof of work although it was asked for.
 func (s *Service) noPoW() {
 	s.features.pow = false
@@ -185,12 +201,13 @@ func (s *Service) Listener() net.Listener { return s.listener }
 // the first time: clients can connect from then on.
 func (s *Service) Published() <-chan struct{} { return s.published }
 
-// Done is closed when Tor has ended or the control channel is lost, and by
-// Close. Err says which.
+// Done is closed when Tor has ended, the control channel is lost or a running
+// Tor has dropped the service for good, and by Close. Err says which.
 func (s *Service) Done() <-chan struct{} { return s.done }
 
 // Err is why Done is closed: it wraps ErrTorEnded, with Tor's exit status and
-// last warnings, or ErrControlLost; nil before, and after a plain Close.
+// last warnings, ErrControlLost or ErrServiceDropped; nil before, and after a
+// plain Close.
 func (s *Service) Err() error {
 	select {
 	case <-s.done:

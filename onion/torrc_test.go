@@ -99,7 +99,7 @@ func TestOtherServicesOfARunningTorAreKept(t *testing.T) {
 		{"HiddenServiceDir", "/var/lib/tor/a"}, {"HiddenServicePort", "80"},
 		{"HiddenServiceDir", "/var/lib/tor/b"}, {"HiddenServicePort", `22 unix:"/x"`},
 	}
-	if got, err := withoutService(lines, "/our dir"); err != nil || !slices.Equal(got, want) {
+	if got, there, err := withoutService(lines, "/our dir"); err != nil || !there || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for value, has := range map[string]bool{"1": true, "0": false} {
@@ -107,7 +107,7 @@ func TestOtherServicesOfARunningTorAreKept(t *testing.T) {
 			t.Errorf("proof of work of %v: %v", o, !has)
 		}
 	}
-	if got, err := withoutService([]string{"HiddenServiceOptions"}, "/x"); err != nil || len(got) != 0 {
+	if got, there, err := withoutService([]string{"HiddenServiceOptions"}, "/x"); err != nil || there || len(got) != 0 {
 		t.Errorf("none: %v, %v", got, err)
 	}
 }

@@ -31,6 +31,7 @@ func (s *Service) watch() {
 		case <-s.closing:
 		case <-s.ended:
 			s.err = s.whyEnded(nil)
+		case s.err = <-s.dropped:
 		case <-s.control.lost:
 			s.err = s.whyEnded(fmt.Errorf("%w: %w", ErrControlLost, s.control.err))
 		}
