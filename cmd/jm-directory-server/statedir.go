@@ -32,7 +32,24 @@ func (l *loader) directories(r request) {
 		}
 		*d = abs
 	}
+	if sameDir(l.config.StateDir, l.config.RuntimeDir) {
+		l.violation(violation{key: "runtime_dir", message: "must be another directory than state_dir, " + l.config.StateDir +
+			": each has a lock of its own, and from runtime_dir the running server may remove files"})
+	}
 	l.adminPath()
+}
+
+// sameDir says whether two clean paths are one directory, also by a link.
+func sameDir(a, b string) bool {
+	if a == b {
+		return true
+	}
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	two, err := os.Stat(b)
+	return err == nil && os.SameFile(one, two)
 }
 
 // defaultStateDir is $STATE_DIRECTORY (systemd.exec(5)), /var/lib/jm-directory-server for root, and below
