@@ -71,3 +71,34 @@ func TestOldKernelsTakeTheFilterToo(t *testing.T) {
 		t.Errorf("a kernel that refuses the filter: %v", errno)
 	}
 }
+
+// TestOnlyTorConnectsBySending: the server does not, with a port that it may connect to neither; a Tor is free to connect anyhow.
+func TestOnlyTorConnectsBySending(t *testing.T) {
+	known, err := arch.GetInfo("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		rules Rules
+		may   bool
+	}{
+		{"server", Rules{Signal: 7}, false},
+		{"server with a port", Rules{Ports: []uint16{9050}}, false},
+		{"server with a Tor in its process", Rules{Internet: true}, true},
+		{"Tor", Rules{Internet: true, Program: 5}, true},
+	} {
+		instructions, err := c.rules.program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"sendto", "sendmsg", "sendmmsg", "listen"} {
+			if got := runFilter(t, instructions, uint32(known.SyscallNames[name]), uint32(known.ID), unix.MSG_FASTOPEN); got != c.may {
+				t.Errorf("%s: %s is allowed: %v, want %v", c.name, name, got, c.may)
+			}
+		}
+		if !runFilter(t, instructions, uint32(known.SyscallNames["sendto"]), uint32(known.ID), unix.MSG_NOSIGNAL) {
+			t.Errorf("%s cannot send", c.name)
+		}
+	}
+}
