@@ -223,6 +223,8 @@ func (r Rules) uses() map[string][]use {
 		"kill":   {{is(0, own)}},
 		"tgkill": {{is(0, own)}},
 		"socket": {{is(0, unix.AF_UNIX)}},
+		// Other families have pairs, too (TIPC), which need not stay with each other.
+		"socketpair": {{is(0, unix.AF_UNIX)}},
 		// Bytes must not be put into the terminal that we run on, nor a descriptor signal others when something comes.
 		"ioctl":   {{isNot(1, unix.TIOCSTI), isNot(1, unix.TIOCLINUX), isNot(1, setOwner), isNot(1, unix.SIOCSPGRP)}},
 		"fcntl":   noOwner,

@@ -520,6 +520,8 @@ func TestForeignNumbersAreRefused(t *testing.T) {
 		{"unix socket", unix.SYS_SOCKET, x86, unix.AF_UNIX, true},
 		{"inet socket", unix.SYS_SOCKET, x86, unix.AF_INET, false},
 		{"unix socket with upper bits", unix.SYS_SOCKET, x86, unix.AF_UNIX | 1<<32, false},
+		{"pair of unix sockets", unix.SYS_SOCKETPAIR, x86, unix.AF_UNIX, true},
+		{"pair of others", unix.SYS_SOCKETPAIR, x86, unix.AF_TIPC, false},
 		{"thread", unix.SYS_CLONE, x86, unix.CLONE_THREAD | unix.CLONE_VM, true},
 		{"thread in a namespace", unix.SYS_CLONE, x86, unix.CLONE_THREAD | unix.CLONE_NEWUSER, false},
 		{"process", unix.SYS_CLONE, x86, unix.CLONE_VM, false},
