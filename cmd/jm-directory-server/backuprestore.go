@@ -62,6 +62,14 @@ for it. Another identity or another configuration is not replaced without
 		}
 		defer lock.Close()
 		r := &restore{stateDir: e.StateDir, configTo: to, replace: bool(*replace), stderr: cmd.ErrOrStderr()}
+		r.stateDirGiven = cmd.Flags().Changed("state-dir")
+		r.stateDirOf = func(config string) (string, error) {
+			e, err := loadConfig(request{file: config, getenv: os.Getenv, root: os.Geteuid() == 0})
+			if err != nil || e.origins["state_dir"].source != fromFile {
+				return "", err
+			}
+			return e.StateDir, nil
+		}
 		if err := r.run(plain); err != nil {
 			return fmt.Errorf("restore %s: %w; nothing was changed", args[0], err)
 		}
@@ -111,6 +119,9 @@ type restore struct {
 	configTo string // "" for where run looks
 	replace  bool
 	stderr   io.Writer
+	// stateDirOf is the state_dir that a configuration sets, "" for none; stateDirGiven says that somebody has named stateDir.
+	stateDirOf    func(config string) (string, error)
+	stateDirGiven bool
 
 	from *unpacked
 	undo []func() error
@@ -205,7 +216,11 @@ func (r *restore) config() (string, error) {
 				to = filepath.Join(r.stateDir, name)
 			}
 		}
-		content, err := os.ReadFile(filepath.Join(r.from.dir, filepath.FromSlash(e.Name)))
+		file := filepath.Join(r.from.dir, filepath.FromSlash(e.Name))
+		if err := r.checkStateDir(file); err != nil {
+			return "", err
+		}
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return "", err
 		}
@@ -225,6 +240,22 @@ func (r *restore) config() (string, error) {
 		return to, nil
 	}
 	return "", nil
+}
+
+// checkStateDir sees to it that a server with this configuration finds the key where it will be: otherwise it would make a new
+// one, and with it a new address.
+func (r *restore) checkStateDir(config string) error {
+	looks, err := r.stateDirOf(config)
+	switch {
+	case err != nil:
+		r.said = append(r.said, "the configuration is restored as it was, and has mistakes: "+why(err))
+	case looks == "" || sameDir(looks, r.stateDir):
+	case !r.stateDirGiven:
+		return fmt.Errorf("its configuration has state_dir %s, and %s is meant here: say with --state-dir where the key is to go", looks, r.stateDir)
+	default:
+		r.said = append(r.said, fmt.Sprintf("the configuration has state_dir %s: change that, or start the server with --state-dir %s", looks, r.stateDir))
+	}
+	return nil
 }
 
 // move puts file to its place, and what was there aside.
