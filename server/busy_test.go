@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +30,7 @@ func TestBusyServerLosesAndMixesNothing(t *testing.T) {
 		churn.Go(func() { comeAndGo(t, addr, stop) })
 		for i, c := range cs {
 			work.Go(func() { talk(c, cs[(i+1)%peers], i, messages) })
-			work.Go(func() { listenTo(c, cs, messages) })
+			work.Go(func() { listenTo(c, cs[(i+peers-1)%peers].nick, peers, messages) })
 		}
 		work.Wait()
 		close(stop)
@@ -72,18 +71,19 @@ func numbered(k int) string {
 func talk(c, to *client, seed, messages int) {
 	r := rand.New(rand.NewPCG(1, uint64(seed)))
 	for k := range messages {
-		c.public(numbered(k))
-		c.private(to.nick, numbered(k))
+		c.public(numbered(2 * k))
+		c.private(to.nick, numbered(2*k+1))
 		if r.IntN(20) == 0 {
 			time.Sleep(time.Millisecond)
 		}
 	}
 }
 
-// listenTo reads until all that is due has come. Its client's sending goroutine runs beside it.
-func listenTo(c *client, all []*client, messages int) {
-	next := map[string]int{} // per sender and kind
-	left := (len(all)-1)*messages + messages
+// listenTo reads until all that is due has come: of each sender what it says to all, and of friend also what it says to c alone, all in
+// the order in which it was sent. Its client's sending goroutine runs beside it.
+func listenTo(c *client, friend string, peers, messages int) {
+	next := map[string]int{} // per sender
+	left := (peers-1)*messages + messages
 	for left > 0 && !c.tb.Failed() { // those who come and go never let it become quiet
 		typ, line, err := c.next(patience)
 		if err != nil {
@@ -101,12 +101,15 @@ func listenTo(c *client, all []*client, messages int) {
 		if strings.HasPrefix(string(m.Body), "hp2") {
 			continue
 		}
-		key := strconv.Itoa(int(typ)) + string(m.From)
-		if to := string(m.To); (typ == wire.Privmsg) != (to == c.nick) || string(m.Body) != numbered(next[key]) {
-			c.tb.Errorf("%s got %v %.80q, want message %d of %s", c.nick, typ, line, next[key], m.From)
+		from := string(m.From)
+		if to := string(m.To); (typ == wire.Privmsg) != (to == c.nick) || string(m.Body) != numbered(next[from]) {
+			c.tb.Errorf("%s got %v %.80q, want message %d of %s", c.nick, typ, line, next[from], from)
 			return
 		}
-		next[key]++
+		next[from]++
+		if from != friend {
+			next[from]++ // the odd ones are for others
+		}
 		left--
 	}
 }

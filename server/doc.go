@@ -18,7 +18,8 @@
 //   - No sender waits for a receiver. A sender waits for a flusher that is behind, and a flusher
 //     never waits for anybody; and for a bounded time while most receivers read and cannot keep up (pressure).
 //     A receiver that does not keep up when others do is closed with a counted reason.
-//   - A private message overtakes what others have said to all, and nothing of its own sender.
+//   - A private message overtakes what others have said to all, and nothing of its own sender. Nothing that is queued after a
+//     private message, to the same receiver, overtakes it.
 //   - Nothing precedes the handshake answer on a connection: its last line is queued in the same critical
 //     section that makes the peer visible.
 //   - The departure of a nick is queued before anything that its next owner sends.

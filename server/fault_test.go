@@ -64,7 +64,7 @@ func withCompany(t *testing.T, listen func(testing.TB, *Server) net.Addr, change
 	before := descriptors(t)
 	for i, c := range all.peers {
 		all.done.Go(func() { all.talk(c, all.peers[(i+1)%len(all.peers)]) })
-		all.done.Go(func() { all.listen(c) })
+		all.done.Go(func() { all.listen(c, all.peers[(i+len(all.peers)-1)%len(all.peers)]) })
 	}
 	fault(s, addr, all)
 	close(all.stop)
@@ -87,26 +87,25 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// talk sends numbered messages until the company stops.
+// talk sends numbered messages until the company stops: those with even numbers to all, the others to one.
 func (a *company) talk(c, to *client) {
-	for k := 0; ; k++ {
-		body := strconv.Itoa(k)
+	for k := 0; ; k += 2 {
 		select {
 		case <-a.stop:
-			body = lastWords
+			c.public(lastWords)
+			c.private(to.nick, lastWords)
+			return
 		case <-time.After(10 * time.Millisecond):
 		}
-		c.public(body)
-		c.private(to.nick, body)
-		if body == lastWords {
-			return
-		}
+		c.public(strconv.Itoa(k))
+		c.private(to.nick, strconv.Itoa(k+1))
 	}
 }
 
-// listen reads until everybody else has said that this was all.
-func (a *company) listen(c *client) {
-	next := map[string]int{}              // by sender and kind
+// listen reads until everybody else has said that this was all. What each says comes in the order in which it was sent; friend is
+// who talks to c alone, too.
+func (a *company) listen(c, friend *client) {
+	next := map[string]int{}              // by sender
 	for left := len(a.peers); left > 0; { // three to all, one to it
 		typ, line, err := c.next(3 * patience)
 		if err != nil {
@@ -129,19 +128,22 @@ func (a *company) listen(c *client) {
 		if !a.has(string(m.From)) {
 			continue
 		}
-		key := typ.String() + string(m.From)
-		switch string(m.Body) {
-		case lastWords:
+		from := string(m.From)
+		switch {
+		case string(m.Body) == lastWords:
 			left--
-		case strconv.Itoa(next[key]):
-			next[key]++
+		case (typ == wire.Privmsg) == (next[from]%2 == 1) && string(m.Body) == strconv.Itoa(next[from]):
+			next[from]++
+			if from != friend.nick {
+				next[from]++
+			}
 		default:
-			a.t.Errorf("%s got %v %q, want number %d", c.nick, typ, line, next[key])
+			a.t.Errorf("%s got %v %q, want number %d", c.nick, typ, line, next[from])
 			return
 		}
 	}
 	for _, p := range a.peers {
-		if p != c && next[wire.Pubmsg.String()+p.nick] == 0 {
+		if p != c && next[p.nick] == 0 {
 			a.t.Errorf("%s heard nothing of %s", c.nick, p.nick)
 		}
 	}

@@ -38,12 +38,13 @@ func newFlusher(s *Server) *flusher {
 // held.
 func (f *flusher) push(c *conn, fr *frame) (seq uint64) {
 	seq = f.s.queued.Add(1)
-	f.queue(c, fr, seq)
+	f.queue(c, fr, seq, false)
 	return seq
 }
 
-// queue queues fr for c, which then holds a reference of its own; seq is 0 for c's lane. The lock must be held.
-func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
+// queue queues fr for c, which then holds a reference of its own, in c's lane or behind all that waits. seq is the time of that on the
+// queue's clock, drawn since the lock was taken: in both of an outbox's queues it never decreases. The lock must be held.
+func (f *flusher) queue(c *conn, fr *frame, seq uint64, lane bool) {
 	o := &c.out
 	if o.dead {
 		return
@@ -55,9 +56,9 @@ func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
 		return
 	}
 	fr.hold(1)
-	o.queue(seq == 0).push(fr, seq)
+	o.queue(lane).push(fr, seq)
 	o.bytes += len(fr.b)
-	if seq == 0 {
+	if lane {
 		o.laneBytes += len(fr.b)
 	}
 	switch o.state {
@@ -67,7 +68,7 @@ func (f *flusher) queue(c *conn, fr *frame, seq uint64) {
 	case outboxIdle:
 		f.list(c)
 	case outboxDirty:
-		if seq == 0 {
+		if lane {
 			f.list(c)
 		}
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,14 +101,98 @@ func TestPrivateMessageDoesNotOvertakeTheDepartureOfAFormerOwner(t *testing.T) {
 	})
 }
 
+// fillLane has another peer say more to one whose socket is full than a single write takes of a lane.
+func fillLane(s *Server, to, other *memPeer) {
+	for i := range laneFrames + 12 {
+		other.send(wire.Privmsg, other.nick+"!"+to.nick+"!"+strconv.Itoa(i))
+	}
+	synctest.Wait()
+}
+
+// TestMessagesOfOneSenderKeepTheirOrderBehindALongLane: private, public and private again, when a write does not take the whole lane.
+func TestMessagesOfOneSenderKeepTheirOrderBehindALongLane(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		to := joinMem(t, s, testNick(1), wire.Location{})
+		maker := joinMem(t, s, testNick(3), wire.Location{})
+		other := joinMem(t, s, testNick(2), wire.Location{})
+		read := queuedTo(t, to)
+		fillLane(s, to, other)
+		maker.send(wire.Privmsg, maker.nick+"!"+to.nick+"!first")
+		maker.send(wire.Pubmsg, maker.nick+"!PUBLIC!second")
+		maker.send(wire.Privmsg, maker.nick+"!"+to.nick+"!third")
+		synctest.Wait()
+		var bodies []string
+		for _, m := range read() {
+			if strings.HasPrefix(m.Line, maker.nick) {
+				bodies = append(bodies, m.Line[strings.LastIndex(m.Line, "!")+1:])
+			}
+		}
+		if want := []string{"first", "second", "third"}; !slices.Equal(bodies, want) {
+			t.Errorf("got %v, want %v", bodies, want)
+		}
+	})
+}
+
+// TestDepartureComesBehindAllThatWasSaidInALongLane: a client that hears of a departure gives the peer up, and its last message with it.
+func TestDepartureComesBehindAllThatWasSaidInALongLane(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		to := joinMem(t, s, testNick(1), wire.Location{})
+		maker := joinMem(t, s, testNick(3), testLocation(3))
+		other := joinMem(t, s, testNick(2), wire.Location{})
+		read := queuedTo(t, to)
+		fillLane(s, to, other)
+		last := rawMessage{wire.Privmsg, maker.nick + "!" + to.nick + "!last"}
+		maker.send(last.Type, last.Line)
+		synctest.Wait()
+		maker.m.closeClient()
+		time.Sleep(2 * lingerTimeout)
+		got := read()
+		said := slices.Index(got, last)
+		gone := slices.Index(got, rawMessage{wire.Peerlist, entryOf(maker.nick, testLocation(3)) + ";D"})
+		if said < 0 || gone < 0 || said > gone {
+			t.Errorf("message at %d, departure of its sender at %d of %d", said, gone, len(got))
+		}
+	})
+}
+
+// TestBroadcastsGoOutBesideALongLane: those that are older than what the write leaves of the lane, and they alone.
+func TestBroadcastsGoOutBesideALongLane(t *testing.T) {
+	var o outbox
+	defer o.discard()
+	seq := uint64(0)
+	push := func(lane bool) {
+		fr, err := newFrame(wire.Pubmsg, []byte("x"), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq++
+		o.queue(lane).push(fr, seq)
+	}
+	push(false)
+	for range laneFrames {
+		push(true)
+	}
+	push(false)
+	push(true)
+	push(false)
+	push(true)
+	var v vector
+	v.fill(&o)
+	if v.lane != laneFrames || v.n != laneFrames+2 {
+		t.Errorf("a write takes %d of the lane and %d others, want %d and 2", v.lane, v.n-v.lane, laneFrames)
+	}
+}
+
 // TestOutboxLaneKeepsBothOrders pushes to both queues of an outbox, and writes them in arbitrary parts: every frame comes whole,
-// each queue keeps its order, what follows a frame is right behind it, and neither keeps the other waiting for ever.
+// each queue keeps its order, what follows a frame is right behind it, nothing comes before an older one of the lane, and neither keeps
+// the other waiting for ever.
 func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var o outbox
 		var v vector
 		var written []byte
 		pushed := [2]int{}
+		clock, older := uint64(0), []int{} // by frame that is not of the lane: how many of the lane are older
 		one := func(r *rapid.T, lane, follows bool) {
 			q, of := o.queue(lane), 0
 			if lane {
@@ -120,8 +206,14 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 			if fr.follows = follows; follows {
 				fr.b = append(fr.b[:len(fr.b)-4], ` follows"}`+"\r\n"...)
 			}
+			if !lane {
+				older = append(older, pushed[1])
+			}
 			pushed[of]++
-			q.push(fr, 1)
+			if !follows {
+				clock++
+			}
+			q.push(fr, clock)
 			o.bytes += len(fr.b)
 			if lane {
 				o.laneBytes += len(fr.b)
@@ -175,6 +267,9 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 				r.Fatalf("queue %d: %d came in the place of %d", of, n, next[of])
 			}
 			next[of]++
+			if of == 0 && next[1] < older[n] {
+				r.Fatalf("number %d came before %d that are older, of the lane", n, older[n]-next[1])
+			}
 			if len(m.Line) > 8 && m.Line[len(m.Line)-8:] == " follows" && before != of {
 				r.Fatalf("something came before %q", m.Line)
 			}

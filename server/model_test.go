@@ -392,6 +392,9 @@ func (s *Server) consistent() error {
 			bytes := -c.out.written
 			for _, q := range []*frameQueue{&c.out.frames, &c.out.lane} {
 				for k := range q.n {
+					if k > 0 && q.seq(k) < q.seq(k-1) {
+						return fmt.Errorf("an older frame waits behind a newer one")
+					}
 					fr := q.at(k)
 					bytes += len(fr.b)
 					if fr.refs.Load() < 1 {

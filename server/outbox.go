@@ -14,7 +14,7 @@ const (
 // flusher's lock.
 type outbox struct {
 	frames    frameQueue // broadcasts, and what must not come before them
-	lane      frameQueue // private messages that may be written before frames, see overtakes
+	lane      frameQueue // private messages that may be written before older frames, see overtakes; never after newer ones
 	bytes     int        // of both, not yet written
 	laneBytes int        // of the lane's frames, whole
 	written   int        // bytes of the frame that is begun
@@ -106,7 +106,7 @@ type frameQueue struct {
 	head, n int
 }
 
-// A queued frame has the time on the queue's clock at which it was queued; 0 in a lane.
+// A queued frame has the time on the queue's clock (Server.queued) at which it was queued.
 type queued struct {
 	fr  *frame
 	seq uint64

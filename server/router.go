@@ -129,7 +129,7 @@ func (s *Server) broadcast(fr *frame, from *peer) {
 		seq := s.queued.Add(1)
 		for _, c := range f.members {
 			if c != sender {
-				f.queue(c, fr, seq)
+				f.queue(c, fr, seq, false)
 			}
 		}
 		if sender != nil {
@@ -199,12 +199,11 @@ func (s *Server) deliver(from, to *peer, fr *frame) bool {
 	if c.out.state == outboxStalled && !c.crowd.admits(from.conn, len(fr.b), c.out.bytes, s.opt(), now) {
 		return false
 	}
-	var seq uint64 // 0: through the lane
-	if !c.out.overtakes(max(from.conn.queued, c.opened)) {
-		seq = s.queued.Add(1)
+	seq, lane := s.queued.Add(1), c.out.overtakes(max(from.conn.queued, c.opened))
+	if !lane {
 		from.conn.queued = seq
 	}
-	f.queue(c, fr, seq)
+	f.queue(c, fr, seq, lane)
 	if !from.serves() || c.out.dead {
 		return true
 	}
@@ -223,7 +222,7 @@ func (s *Server) deliver(from, to *peer, fr *frame) bool {
 		return true
 	}
 	entry.follows = true
-	f.queue(c, entry, seq)
+	f.queue(c, entry, seq, lane)
 	entry.release()
 	return true
 }

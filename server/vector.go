@@ -23,8 +23,8 @@ type vector struct {
 	bytes int
 }
 
-// laneFrames bounds what one write takes of a lane while other frames wait: private messages go first, and never keep
-// broadcasts from their receiver.
+// laneFrames bounds what one write takes of a lane while other frames wait: private messages go first, and never keep broadcasts from
+// their receiver for longer than it takes to write those that were queued before them.
 const laneFrames = vectorFrames / 4 * 3
 
 // writeTo makes one writev, which must not block.
@@ -43,8 +43,9 @@ func (v *vector) writeTo(fd int) (int, error) {
 	}
 }
 
-// fill takes what waits in o, up to the bounds of one write. The frames stay in o, which must not be
-// discarded before the write is over.
+// fill takes what waits in o, up to the bounds of one write. The lane goes first. Where it has more than is taken, nothing follows
+// that was queued after what is left of it: that might be the departure of who sent the private message, or what it said to all
+// afterwards. The frames stay in o, which must not be discarded before the write is over.
 func (v *vector) fill(o *outbox) {
 	v.n, v.ahead, v.lane, v.bytes = 0, 0, 0, 0
 	skip := o.written
@@ -63,6 +64,9 @@ func (v *vector) fill(o *outbox) {
 		skip = 0
 	}
 	for i := v.ahead; i < o.frames.n && v.n < vectorFrames && v.bytes < vectorBytes; i++ {
+		if v.lane < o.lane.n && o.frames.seq(i) > o.lane.seq(v.lane) {
+			break
+		}
 		v.add(o.frames.at(i).b)
 	}
 }
