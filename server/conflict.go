@@ -81,9 +81,9 @@ func (s *Server) probe(p *peer) {
 	c := p.conn
 	if p.answersPing {
 		c.pinged.Store(s.now())
-		c.send(wire.Ping, nil)
+		c.probe(wire.Ping, nil)
 		return
 	}
 	c.probed.Store(s.now())
-	c.send(wire.Pubmsg, s.orderbookProbe)
+	c.probe(wire.Pubmsg, s.orderbookProbe)
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,74 @@ func TestNickIsFreeAtOnceWhenItsOwnerLeavesDuringTheProbe(t *testing.T) {
 			t.Fatalf("newcomer got %v", got)
 		}
 	})
+}
+
+// readsSlowly has p take n bytes a second at the most, and answer each ping when it comes; stop ends that, and p.
+func (p *memPeer) readsSlowly(n int) (stop func()) {
+	p.m.setRoom(n)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ping := envelopeOf(p.t, wire.Ping, "")
+		buf, last := make([]byte, n), []byte(nil)
+		for {
+			k, err := p.m.Read(buf)
+			if err != nil {
+				return
+			}
+			last = append(last, buf[:k]...)
+			if bytes.Contains(last, ping) {
+				last = nil
+				p.send(wire.Pong, "")
+			}
+			last = slices.Clone(last[max(0, len(last)-len(ping)):])
+			time.Sleep(time.Second)
+		}
+	}()
+	return func() {
+		p.m.close()
+		<-ended
+	}
+}
+
+// TestOwnerThatReadsSlowlyKeepsItsNick: what waits for it takes longer than an owner has to show life, and it answers at once.
+func TestOwnerThatReadsSlowlyKeepsItsNick(t *testing.T) {
+	const perSecond = 50_000
+	floods := map[string]func(s *Server, owner *memPeer){
+		"public messages": func(s *Server, owner *memPeer) {
+			p := joinMem(t, s, testNick(2), wire.Location{})
+			for range 60 { // within the budget: a burst of 1 MB and 128 kB a second
+				p.send(wire.Pubmsg, p.nick+"!PUBLIC!"+strings.Repeat("9", 30_000))
+			}
+		},
+		"private messages": func(s *Server, owner *memPeer) {
+			for i := range 30 {
+				p := joinMem(t, s, testNick(2+i), wire.Location{})
+				for range 2 {
+					p.send(wire.Privmsg, p.nick+"!"+owner.nick+"!"+strings.Repeat("9", 30_000))
+				}
+			}
+		},
+	}
+	for name, flood := range floods {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, s *Server) {
+				owner := joinMem(t, s, testNick(1), testLocation(1), wire.FeaturePing)
+				stop := owner.readsSlowly(perSecond)
+				defer stop()
+				flood(s, owner)
+				time.Sleep(3 * time.Second)
+				if st := s.Status(); st.OutboxBytes < perSecond*int(s.opt().ConflictTimeout/time.Second) {
+					t.Fatalf("only %d bytes wait", st.OutboxBytes)
+				}
+				newcomer := connectMem(t, s, 1<<20)
+				newcomer.hello(testNick(1), wire.Location{})
+				time.Sleep(s.opt().ConflictTimeout + time.Second)
+				wantRefused(t, newcomer, s, RefusedNickInUse, "nick in use")
+				owner.wantConnected()
+			})
+		})
+	}
 }
 
 // TestDisplacedOwnerSaysNothingMore: a message that was read before its sender was replaced, and not yet routed, must not

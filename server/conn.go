@@ -248,10 +248,24 @@ func (c *conn) send(t wire.Type, line []byte) {
 		c.s.count.reasons[DroppedTooLong].Add(1)
 		return
 	}
+	defer fr.release()
 	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
 	c.f.push(c, fr)
-	c.f.mu.Unlock()
-	fr.release()
+}
+
+// probe has the connection's client asked for a sign of life, before everything else that waits for it: the time for its answer is
+// running already, and what waits may take a slow circuit longer than that.
+func (c *conn) probe(t wire.Type, line []byte) {
+	fr, err := newFrame(t, line, c.s.now())
+	if err != nil {
+		c.s.count.reasons[DroppedTooLong].Add(1)
+		return
+	}
+	defer fr.release()
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	c.f.pushFirst(c, fr)
 }
 
 // log writes one debug line about the connection. Names only with Options.UnsafeLog.

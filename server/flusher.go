@@ -14,7 +14,7 @@ type flusher struct {
 	stopped bool
 	members []*conn         // handshaked connections: the broadcast set
 	dirty   []*conn         // those whose state is outboxDirty, in the order in which they became so
-	urgent  []*conn         // of these, those with a private message in their lane
+	urgent  []*conn         // of these, those with something in their lane
 	doomed  []doom          // to be closed, outside of the lock
 	checks  []chan struct{} // to be closed by run, to show that it is alive
 	backlog int             // bytes in outboxes that are not stalled: what this flusher is behind
@@ -40,6 +40,21 @@ func (f *flusher) push(c *conn, fr *frame) (seq uint64) {
 	seq = f.s.queued.Add(1)
 	f.queue(c, fr, seq, false)
 	return seq
+}
+
+// pushFirst queues fr, which says nothing that any order matters to, for c before everything that waits for it, but the handshake. The
+// lock must be held.
+func (f *flusher) pushFirst(c *conn, fr *frame) {
+	o := &c.out
+	if !o.overtakes(c.opened) {
+		f.push(c, fr)
+		return
+	}
+	waiting := o.lane.n
+	f.queue(c, fr, f.s.queued.Add(1), true)
+	if o.lane.n > waiting { // it was taken
+		o.lane.lead(o.begun())
+	}
 }
 
 // queue queues fr for c, which then holds a reference of its own, in c's lane or behind all that waits. seq is the time of that on the
@@ -82,7 +97,7 @@ func (f *flusher) full(o *outbox, n int) bool {
 	return o.state == outboxStalled && after > most && (o.unread || after > 2*most || !f.s.pressure.felt())
 }
 
-// list has c written in its turn, or before others if a private message waits for it. The lock must be held.
+// list has c written in its turn, or before others if something waits in its lane. The lock must be held.
 func (f *flusher) list(c *conn) {
 	o := &c.out
 	o.state = outboxDirty

@@ -61,7 +61,7 @@ func (s *Server) checkSilence(p *peer) {
 			c.evict(EvictedLegacyIdle)
 		} else if idle >= s.opt().PingIdle && s.probeDue(c, now) {
 			c.probed.Store(now)
-			c.send(wire.Peerlist, s.ownEntry(false))
+			c.probe(wire.Peerlist, s.ownEntry(false))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,21 @@ func TestAnyLineCountsAsLifeAfterAPing(t *testing.T) {
 		p.wantLines(rawMessage{wire.Ping, ""})
 		p.send(wire.Pubmsg, p.nick+"!PUBLIC!orderbook")
 		time.Sleep(s.opt().PongTimeout + s.opt().SweepInterval)
+		p.wantConnected()
+	})
+}
+
+// TestPingDoesNotWaitBehindBroadcasts: they may take a slow circuit longer than the answer may.
+func TestPingDoesNotWaitBehindBroadcasts(t *testing.T) {
+	inBubble(t, func(o *Options) { o.PingIdle = 5 * time.Second }, func(t *testing.T, s *Server) {
+		p := joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)
+		flooder := joinMem(t, s, testNick(2), wire.Location{})
+		stop := p.readsSlowly(20_000)
+		defer stop()
+		for range 36 {
+			flooder.send(wire.Pubmsg, flooder.nick+"!PUBLIC!"+strings.Repeat("9", 30_000))
+		}
+		time.Sleep(55 * time.Second)
 		p.wantConnected()
 	})
 }

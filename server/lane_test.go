@@ -184,8 +184,8 @@ func TestBroadcastsGoOutBesideALongLane(t *testing.T) {
 }
 
 // TestOutboxLaneKeepsBothOrders pushes to both queues of an outbox, and writes them in arbitrary parts: every frame comes whole,
-// each queue keeps its order, what follows a frame is right behind it, nothing comes before an older one of the lane, and neither keeps
-// the other waiting for ever.
+// each queue keeps its order, what follows a frame is right behind it, nothing comes before an older one of the lane, neither keeps
+// the other waiting for ever, and probes, which are put before all, change none of that.
 func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var o outbox
@@ -193,6 +193,7 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 		var written []byte
 		pushed := [2]int{}
 		clock, older := uint64(0), []int{} // by frame that is not of the lane: how many of the lane are older
+		probes := 0
 		one := func(r *rapid.T, lane, follows bool) {
 			q, of := o.queue(lane), 0
 			if lane {
@@ -225,8 +226,23 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 				one(r, lane, true)
 			}
 		}
+		probe := func() {
+			fr, err := newFrame(wire.Ping, nil, 1)
+			if err != nil {
+				r.Fatal(err)
+			}
+			clock++
+			o.lane.push(fr, clock)
+			o.lane.lead(o.begun())
+			o.bytes += len(fr.b)
+			o.laneBytes += len(fr.b)
+			probes++
+		}
 		write := func(most int) {
 			v.fill(&o)
+			if rapid.Bool().Draw(r, "probe") { // while the write is made
+				probe()
+			}
 			if o.frames.n > v.ahead && v.lane > laneFrames+1 {
 				r.Fatalf("a write took %d from the lane, and others wait", v.lane)
 			}
@@ -248,6 +264,7 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 					push(r, true)
 				}
 			},
+			"probe": func(*rapid.T) { probe() },
 			"write": func(r *rapid.T) { write(rapid.IntRange(0, 3000).Draw(r, "written")) },
 		})
 		for o.len() > 0 {
@@ -259,6 +276,11 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 		var next [2]int
 		before := -1
 		for _, m := range (&memPeer{t: t}).parse(written) {
+			if m.Type == wire.Ping {
+				probes--
+				before = -1
+				continue
+			}
 			var of, n int
 			if _, err := fmt.Sscanf(m.Line, "%d %d", &of, &n); err != nil {
 				r.Fatalf("%q: %v", m.Line, err)
@@ -275,8 +297,8 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 			}
 			before = of
 		}
-		if next != pushed {
-			r.Fatalf("%v came of %v", next, pushed)
+		if next != pushed || probes != 0 {
+			r.Fatalf("%v came of %v, and %d probes did not", next, pushed, probes)
 		}
 		o.discard()
 	})

@@ -14,11 +14,12 @@ const (
 // flusher's lock.
 type outbox struct {
 	frames    frameQueue // broadcasts, and what must not come before them
-	lane      frameQueue // private messages that may be written before older frames, see overtakes; never after newer ones
+	lane      frameQueue // what may be written before older frames, see overtakes, and never after newer ones: private messages, probes
 	bytes     int        // of both, not yet written
 	laneBytes int        // of the lane's frames, whole
 	written   int        // bytes of the frame that is begun
 	inLane    bool       // that frame is the lane's
+	taken     int        // frames of the lane that are in the write that is made now
 	state     outboxState
 	listed    bool          // it is in its flusher's dirty list
 	urgent    bool          // it is in its flusher's urgent list
@@ -36,6 +37,18 @@ func (o *outbox) len() int { return o.frames.n + o.lane.n }
 // after the time on the queue's clock (Server.queued) up to which the message must keep its place.
 func (o *outbox) overtakes(keep uint64) bool {
 	return o.frames.n == 0 || o.frames.seq(0) > keep
+}
+
+// begun returns how many frames of the lane nothing may be put before any more: what is being written, and what follows that.
+func (o *outbox) begun() (n int) {
+	n = o.taken
+	if n == 0 && o.inLane {
+		n = 1
+	}
+	for n < o.lane.n && o.lane.at(n).follows {
+		n++
+	}
+	return n
 }
 
 // oldest returns when the oldest frame was made, or 0 when nothing waits.
@@ -65,7 +78,7 @@ func (o *outbox) advance(n int, v *vector) {
 		}
 		q.pop().release()
 	}
-	o.written, o.inLane = n, n > 0 && v.fromLane(i)
+	o.written, o.inLane, o.taken = n, n > 0 && v.fromLane(i), 0
 	if o.len() == 0 {
 		o.signal()
 	}
@@ -88,7 +101,7 @@ func (o *outbox) discard() {
 		}
 		*q = frameQueue{}
 	}
-	o.bytes, o.laneBytes, o.written, o.inLane = 0, 0, 0, false
+	o.bytes, o.laneBytes, o.written, o.inLane, o.taken = 0, 0, 0, false, 0
 	o.signal()
 }
 
@@ -131,6 +144,14 @@ func (q *frameQueue) push(f *frame, seq uint64) {
 	}
 	*q.entry(q.n) = queued{f, seq}
 	q.n++
+}
+
+// lead moves the last frame to the place at, and gives it the time of the one behind it, so that times never decrease.
+func (q *frameQueue) lead(at int) {
+	for i := q.n - 1; i > at; i-- {
+		a, b := q.entry(i-1), q.entry(i)
+		*a, *b = queued{b.fr, a.seq}, *a
+	}
 }
 
 func (q *frameQueue) pop() *frame {

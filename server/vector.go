@@ -63,6 +63,7 @@ func (v *vector) fill(o *outbox) {
 		v.lane++
 		skip = 0
 	}
+	o.taken = v.lane
 	for i := v.ahead; i < o.frames.n && v.n < vectorFrames && v.bytes < vectorBytes; i++ {
 		if v.lane < o.lane.n && o.frames.seq(i) > o.lane.seq(v.lane) {
 			break
