@@ -193,7 +193,8 @@ func (c *conn) affords(cost costs) bool {
 
 // served waits for a request until late, or until the server stops.
 func (c *conn) served(b *budget, r *request, late <-chan time.Time) bool {
-	defer func() { c.clock = c.s.now() }()
+	c.held.Store(true)
+	defer c.goesOn()
 	select {
 	case <-r.served:
 		return true

@@ -17,7 +17,7 @@ const conflictLeave = 5 * time.Second
 const freshShare = 8
 
 // stillThere decides whether the owner of a nick that newcomer asks for is alive (protocol.md 6.4). An owner
-// that can be probed has Options.ConflictTimeout to send anything; one that cannot (a legacy client that does
+// that can be probed has Options.ConflictTimeout to send anything, or more while it is held back; one that cannot (a legacy client that does
 // not serve) is taken for alive until it has been silent for Options.ConflictSilence, or anyone could
 // displace it by name. The newcomer's reader runs it, which has nothing else to do.
 func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
@@ -52,7 +52,8 @@ func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			return false
+			// While we do not read from it, for its rate or for a budget, its answer cannot be seen.
+			return c.held.Load() || c.lastSeen.Load() >= start
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jm-directory-server/server/wire"
@@ -123,6 +124,60 @@ func TestNickIsFreeAtOnceWhenItsOwnerLeavesDuringTheProbe(t *testing.T) {
 		if got := newcomer.lines(); len(got) != 1 || !accepted(t, got[0]) {
 			t.Fatalf("newcomer got %v", got)
 		}
+	})
+}
+
+// heldPeer joins a peer whose request for the orderbook waits for the budget.
+func heldPeer(t *testing.T, s *Server, features ...string) *memPeer {
+	t.Helper()
+	p := joinMem(t, s, testNick(1), wire.Location{}, features...)
+	for i := range 2 { // who spend it
+		other := joinMem(t, s, testNick(2+i), wire.Location{})
+		other.send(wire.Pubmsg, other.nick+"!PUBLIC!orderbook")
+		time.Sleep(time.Second)
+	}
+	p.lines()
+	p.send(wire.Pubmsg, p.nick+"!PUBLIC!orderbook")
+	synctest.Wait()
+	if s.budgets[scarceOrderbooks].waiting() == 0 || !p.c.held.Load() {
+		t.Fatal("nobody waits for the budget")
+	}
+	return p
+}
+
+func scarceOrderbook(o *Options) { o.Orderbooks, o.Patience = Rate{0.01, 1}, 40*time.Second }
+
+// TestOwnerThatIsHeldBackKeepsItsNick: its answer lies in the socket, which we do not read.
+func TestOwnerThatIsHeldBackKeepsItsNick(t *testing.T) {
+	for _, before := range []time.Duration{5 * time.Second, 30 * time.Second} { // the wait ends after the probe, or within
+		t.Run(before.String(), func(t *testing.T) {
+			inBubble(t, scarceOrderbook, func(t *testing.T, s *Server) {
+				owner := heldPeer(t, s, wire.FeaturePing)
+				time.Sleep(before)
+				newcomer := connectMem(t, s, 1<<20)
+				newcomer.hello(testNick(1), wire.Location{}, wire.FeaturePing)
+				owner.wantLines(rawMessage{wire.Ping, ""})
+				owner.send(wire.Pong, "")
+				time.Sleep(s.opt().ConflictTimeout + time.Second)
+				wantRefused(t, newcomer, s, RefusedNickInUse, "nick in use")
+				owner.wantConnected()
+			})
+		})
+	}
+}
+
+// TestHeldOwnerLosesItsNickWhenItIsSilentAfterwards: being held back is life only while it lasts.
+func TestHeldOwnerLosesItsNickWhenItIsSilentAfterwards(t *testing.T) {
+	inBubble(t, scarceOrderbook, func(t *testing.T, s *Server) {
+		owner := heldPeer(t, s, wire.FeaturePing)
+		time.Sleep(s.opt().Patience + s.opt().ConflictTimeout)
+		newcomer := connectMem(t, s, 1<<20)
+		newcomer.hello(testNick(1), wire.Location{}, wire.FeaturePing)
+		time.Sleep(s.opt().ConflictTimeout + time.Second)
+		if got := newcomer.lines(); len(got) != 1 || !accepted(t, got[0]) {
+			t.Errorf("newcomer got %v", got)
+		}
+		owner.wantEnded(s, EvictedDisplaced)
 	})
 }
 

@@ -32,9 +32,10 @@ type conn struct {
 	in      lineReader
 
 	ended    atomic.Uint32 // Reason; the first one stays
-	lastSeen atomic.Int64  // Server.now when the last line came
+	lastSeen atomic.Int64  // Server.now when the last line came, or of the end of the wait for what it costs
 	pinged   atomic.Int64  // Server.now of the last 798 to it; 0: none
 	probed   atomic.Int64  // Server.now of the last other probe; 0: none
+	held     atomic.Bool   // it waits for what a line costs, and is not read from: what its client answers lies unread
 
 	limits limits // used by who reads only
 	clock  int64  // the same: Server.now of the line at hand, or of the end of the wait for what it costs
@@ -120,6 +121,13 @@ func (c *conn) received(line []byte) {
 	c.lastSeen.Store(c.clock)
 	c.s.count.linesIn.Add(1)
 	c.s.count.bytesIn.Add(uint64(len(line) + 2))
+}
+
+// goesOn ends a wait in which held was set. It counts as life: what came meanwhile is not read yet.
+func (c *conn) goesOn() {
+	c.clock = c.s.now()
+	c.lastSeen.Store(c.clock)
+	c.held.Store(false) // last: who finds it false finds lastSeen new
 }
 
 // handle parses and routes one line.

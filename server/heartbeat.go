@@ -36,6 +36,9 @@ func (s *Server) heartbeat(ctx context.Context) {
 // checkSilence probes or evicts one peer.
 func (s *Server) checkSilence(p *peer) {
 	c := p.conn
+	if c.held.Load() {
+		return // what it answers is not read now
+	}
 	now := s.now()
 	seen := c.lastSeen.Load()
 	idle := time.Duration(now - seen)

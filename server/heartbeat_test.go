@@ -50,6 +50,23 @@ func TestPingDoesNotWaitBehindBroadcasts(t *testing.T) {
 	})
 }
 
+// TestPeerThatIsHeldBackIsNotTakenForDead: its pong comes at once, and is read when its turn for the budget comes.
+func TestPeerThatIsHeldBackIsNotTakenForDead(t *testing.T) {
+	inBubble(t, func(o *Options) {
+		scarceOrderbook(o)
+		o.PingIdle, o.PongTimeout, o.SweepInterval = 5*time.Second, 10*time.Second, time.Second
+	}, func(t *testing.T, s *Server) {
+		p := heldPeer(t, s, wire.FeaturePing)
+		for range 60 {
+			time.Sleep(time.Second)
+			for range p.lines() {
+				p.send(wire.Pong, "")
+			}
+		}
+		p.wantConnected()
+	})
+}
+
 func TestLegacyMakerIsProbedByOrderbook(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *Server) {
 		alive := joinMem(t, s, testNick(1), testLocation(1))

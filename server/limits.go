@@ -176,9 +176,10 @@ func reserve(own, shared *rate.Limiter, at time.Time, n int, patient bool) (wait
 
 // hold waits, and reports whether the connection goes on then. It ends early when the server stops.
 func (c *conn) hold(d time.Duration) bool {
+	c.held.Store(true)
+	defer c.goesOn()
 	t := time.NewTimer(d)
 	defer t.Stop()
-	defer func() { c.clock = c.s.now() }()
 	select {
 	case <-t.C:
 		return true
