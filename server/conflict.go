@@ -9,7 +9,8 @@ import (
 // conflictPoll is how often an incumbent is looked at while it is being probed.
 const conflictPoll = 20 * time.Millisecond
 
-// conflictLeave is how long a connection that its client has ended may take to leave, with all that was sent before.
+// conflictLeave is how long a connection that its client has ended may take to leave, with all that was sent before, when its
+// nick is asked for.
 const conflictLeave = 5 * time.Second
 
 // freshShare is the part of Options.ConflictTimeout, one in so many, within which an owner that has sent
@@ -22,7 +23,8 @@ const freshShare = 8
 // displace it by name. The newcomer's reader runs it, which has nothing else to do.
 func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
 	c := incumbent.conn
-	if c.t.hungUp() && s.leaves(incumbent, newcomer) {
+	if c.t.hungUp() {
+		s.awaitLeave(incumbent, newcomer)
 		return false
 	}
 	if !incumbent.answersPing && !incumbent.serves() {
@@ -53,15 +55,15 @@ func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
 		case <-tick.C:
 		case <-deadline.C:
 			// While we do not read from it, for its rate or for a budget, its answer cannot be seen.
-			return c.held.Load() || c.lastSeen.Load() >= start
+			return c.held.Load() && !c.t.hungUp() || c.lastSeen.Load() >= start
 		}
 	}
 }
 
-// leaves waits until p, whose client has ended the connection, is out of the registry, which it is when what the client sent
-// before has been handled: a client that comes back at once may be here before we know that it went. It reports false
-// if that takes longer than conflictLeave.
-func (s *Server) leaves(p *peer, newcomer *conn) bool {
+// awaitLeave waits until p, whose client has ended the connection, is out of the registry, which it is when what the client sent
+// before has been handled: a client that comes back at once may be here before we know that it went. It waits for conflictLeave at
+// the most: what is held back for longer than that keeps its sender from its nick no more.
+func (s *Server) awaitLeave(p *peer, newcomer *conn) {
 	tick := time.NewTicker(conflictPoll)
 	defer tick.Stop()
 	deadline := time.NewTimer(conflictLeave)
@@ -70,10 +72,9 @@ func (s *Server) leaves(p *peer, newcomer *conn) bool {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			return false
+			return
 		}
 	}
-	return true
 }
 
 // probe asks p for a sign of life in the way that it can answer: 798, or a unicast orderbook request that a

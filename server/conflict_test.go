@@ -181,6 +181,45 @@ func TestHeldOwnerLosesItsNickWhenItIsSilentAfterwards(t *testing.T) {
 	})
 }
 
+// TestClientThatComesBackWhileItIsHeldBackGetsItsNick: what is left in its old connection keeps the nick for a few seconds at the most,
+// once we know that the client has ended it.
+func TestClientThatComesBackWhileItIsHeldBackGetsItsNick(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		features []string
+		early    bool // it is back before we know that its old connection has ended
+		wait     time.Duration
+	}{
+		{name: "legacy", wait: conflictLeave},
+		{name: "ping", features: []string{wire.FeaturePing}, wait: conflictLeave},
+		{name: "ping, early", features: []string{wire.FeaturePing}, early: true, wait: DefaultOptions().ConflictTimeout},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, scarceOrderbook, func(t *testing.T, s *Server) {
+				watcher := joinMem(t, s, testNick(9), wire.Location{})
+				old := heldPeer(t, s, test.features...)
+				watcher.lines()
+				time.Sleep(5 * time.Second)
+				if !test.early {
+					old.m.closeClient()
+				}
+				back := connectMem(t, s, 1<<20)
+				back.hello(testNick(1), wire.Location{}, test.features...)
+				back.wantLines()
+				old.m.closeClient()
+				time.Sleep(test.wait + time.Second)
+				if got := back.lines(); len(got) != 1 || !accepted(t, got[0]) {
+					t.Fatalf("got %v", got)
+				}
+				old.wantEnded(s, EvictedDisplaced)
+				time.Sleep(2 * s.opt().Patience)
+				watcher.wantLines() // what was held back is not said any more: the nick has a new connection
+				back.wantConnected()
+			})
+		})
+	}
+}
+
 // readsSlowly has p take n bytes a second at the most, and answer each ping when it comes; stop ends that, and p.
 func (p *memPeer) readsSlowly(n int) (stop func()) {
 	p.m.setRoom(n)
