@@ -40,7 +40,7 @@ with a --rate below the limits.
 	           them, and whether anybody else was ended
 	reconnect  all peers drop and come back at once, with the same nicks, again each second while they are refused
 	peerlist   one peer asks for the list of all others, --rounds times: time to the last entry, largest line
-	soak       for --duration: announcements, private messages, a taker that asks for the orderbook every 5 s, and
+	soak       for --duration: announcements, private messages, a taker that asks for the orderbook every 15 s, and
 	           visitors that come and go; --rate counts the messages of the first two
 	all        a set of all these, one after the other, each with peers of its own: up to 10000 of them, about two
 	           minutes. --scale 0.1 is the same with a tenth of the peers. limit, for sockets of the same kind, comes last
