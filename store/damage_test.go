@@ -47,6 +47,7 @@ func TestDamagedFileIsMovedAsideAndReplaced(t *testing.T) {
 		"random":             noise(len(whole)),
 		"zeros":              make([]byte, len(whole)),
 		"within a meta page": whole[:40],
+		"within a page":      whole[:1887],
 		"one page":           whole[:4096],
 		"two pages":          whole[:8192],
 		"half":               whole[:len(whole)/2],

@@ -92,14 +92,14 @@ func (im *image) meta() (root, freelist uint64, err error) {
 	if size := uint64(order.Uint32(m[8:])); size != im.pageSize {
 		return 0, 0, fmt.Errorf("page sizes %d and %d", im.pageSize, size)
 	}
-	for id := range uint64(2) {
-		if p := im.data[id*im.pageSize:]; valid(id*im.pageSize) != nil && (order.Uint64(p) != id || order.Uint16(p[8:]) != metaPage) {
-			return 0, 0, fmt.Errorf("page %d has a wrong header", id)
-		}
-	}
 	root, freelist, im.pages = order.Uint64(m[16:]), order.Uint64(m[32:]), order.Uint64(m[40:])
 	if have := uint64(len(im.data)) / im.pageSize; im.pages < 4 || im.pages > have {
 		return 0, 0, fmt.Errorf("%d pages where the file has %d", im.pages, have)
+	}
+	for id := range uint64(2) { // both are there: the file has at least four
+		if p := im.data[id*im.pageSize:]; valid(id*im.pageSize) != nil && (order.Uint64(p) != id || order.Uint16(p[8:]) != metaPage) {
+			return 0, 0, fmt.Errorf("page %d has a wrong header", id)
+		}
 	}
 	return root, freelist, nil
 }
