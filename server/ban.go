@@ -125,7 +125,8 @@ func (l *banList) circuit(id uint64) (Ban, bool) {
 	return b, ok && !b.expired(time.Now())
 }
 
-// put adds or replaces a ban. Its id is made here.
+// put adds or replaces a ban. Its id is made here. One that is extended gets no weaker: its owner has proven the nick before, and
+// only need be away to be somebody whom nobody knows.
 func (l *banList) put(b Ban) (Ban, error) {
 	var id [4]byte
 	rand.Read(id[:])
@@ -135,6 +136,9 @@ func (l *banList) put(b Ban) (Ban, error) {
 	old, replaces := l.bans[b.Subject]
 	if replaces {
 		b.ID = old.ID
+		if old.Kind == BanKey && !old.expired(time.Now()) {
+			b.Kind = BanKey
+		}
 	}
 	l.bans[b.Subject] = b
 	l.n.Store(int64(len(l.bans)))
