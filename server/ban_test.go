@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -33,6 +34,59 @@ func TestBanOfAKeyThatIsExtendedStaysOne(t *testing.T) {
 		time.Sleep(time.Second)
 		if b, err := s.Ban(Target{Nick: owner.nick}, 0, ""); err != nil || b.Kind != BanNick {
 			t.Errorf("after its end: %+v, %v", b, err)
+		}
+	})
+}
+
+func TestBanKeepsOutWhoIsInItsProof(t *testing.T) {
+	inBubble(t, proving, func(t *testing.T, s *Server) {
+		owner := testProver(1)
+		first := joinProvenMem(t, s, owner, wire.Location{})
+		second, challenge, handshake := challengeMem(t, s, owner, wire.Location{})
+		if _, err := s.Ban(Target{Nick: owner.nick}, time.Hour, "floods"); err != nil {
+			t.Fatal(err)
+		}
+		first.wantEnded(s, EvictedBanned)
+		second.send(wire.NickProof, owner.proof(t, challenge, handshake))
+		wantUnproven(t, second, s, wire.ProofPolicy, RefusedBanned)
+	})
+}
+
+// TestBanKeepsOutWhoWaitsForItsOwnOldConnection guards that the end of the old one, by the ban, does not let the new one in.
+func TestBanKeepsOutWhoWaitsForItsOwnOldConnection(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		old := joinMem(t, s, testNick(1), testLocation(1), wire.FeaturePing)
+		time.Sleep(time.Minute)
+		p := connectMem(t, s, 1<<20)
+		p.hello(testNick(1), testLocation(1), wire.FeaturePing)
+		p.wantLines() // the old one is being asked for a sign of life
+		if _, err := s.Ban(Target{Nick: testNick(1)}, 0, "floods"); err != nil {
+			t.Fatal(err)
+		}
+		old.wantEnded(s, EvictedBanned)
+		time.Sleep(conflictPoll)
+		wantRefused(t, p, s, RefusedBanned, "Rejected: banned: floods")
+	})
+}
+
+// TestBanHitsWhoJoinsAtTheSameMoment has the ban come when the newcomer has been let through, and is not to be found yet.
+func TestBanHitsWhoJoinsAtTheSameMoment(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		nick := testNick(1)
+		s.registry.mu.RLock()
+		p := connectMem(t, s, 1<<20)
+		p.hello(nick, wire.Location{})
+		for s.registry.mu.TryRLock() { // until the newcomer waits for the lock
+			s.registry.mu.RUnlock()
+			runtime.Gosched()
+		}
+		if _, err := s.bans.put(Ban{Kind: BanNick, Subject: s.bans.subject(nick), Created: time.Now()}); err != nil {
+			t.Error(err)
+		}
+		s.registry.mu.RUnlock()
+		p.wantEnded(s, EvictedBanned)
+		if s.registry.get(nick) != nil {
+			t.Error("it is here")
 		}
 	})
 }

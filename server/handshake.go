@@ -159,13 +159,13 @@ func (c *conn) join(p *peer, id string) Reason {
 	c.peer = p
 	var displace *peer
 	for {
+		if ban, ok := c.s.bans.nick(p.nick, false); ok { // made while it waited
+			return c.refuse(RefusedBanned, bannedText(ban), p.network)
+		}
 		incumbent, reason := c.s.registry.join(p, last, displace)
 		switch reason {
 		case ReasonNone:
-			if incumbent != nil {
-				incumbent.conn.evict(EvictedDisplaced)
-			}
-			return ReasonNone
+			return c.registered(p, incumbent)
 		case RefusedNickInUse:
 			if incumbent.verified || c.s.stillThere(incumbent, c) {
 				return c.refuse(reason, "nick in use", p.network)
@@ -182,6 +182,18 @@ func (c *conn) join(p *peer, id string) Reason {
 			return c.refuse(reason, "not accepted", p.network)
 		}
 	}
+}
+
+// registered ends old, whose nick p has taken over, if there is one, and p itself if it is banned. Server.Ban puts a ban before it looks
+// for whom to end, and p is looked up here after it can be found: one of the two sees the other.
+func (c *conn) registered(p, old *peer) Reason {
+	if old != nil {
+		old.conn.evict(EvictedDisplaced)
+	}
+	if _, banned := c.s.bans.nick(p.nick, p.verified); banned {
+		return EvictedBanned
+	}
+	return ReasonNone
 }
 
 // refuse answers accepted=false; the reason is for people. network is what the client calls the network,

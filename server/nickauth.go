@@ -96,13 +96,13 @@ func (c *conn) joinProven(p *peer) Reason {
 	}
 	defer last.release()
 	c.peer = p
+	if _, banned := c.s.bans.nick(p.nick, true); banned { // since its challenge
+		return c.refuseProof(wire.ProofPolicy, RefusedBanned)
+	}
 	incumbent, reason := c.s.registry.join(p, last, nil)
 	switch reason {
 	case ReasonNone:
-		if incumbent != nil {
-			incumbent.conn.evict(EvictedDisplaced)
-		}
-		return ReasonNone
+		return c.registered(p, incumbent)
 	case RefusedNickInUse: // by one who has proven it with another key
 		return c.refuseProof(wire.ProofPolicy, RefusedProofPolicy)
 	default:
