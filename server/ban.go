@@ -48,7 +48,7 @@ func (b *Ban) expired(now time.Time) bool { return !b.Expires.IsZero() && !now.B
 // A BanJournal keeps bans over a restart. Its errors are told to whoever changes a ban; the ban is in force all the same.
 type BanJournal interface {
 	PutBan(Ban) error
-	DeleteBan(id string) error
+	DeleteBan(id string) error // ErrNoSuchBan: it was not kept
 }
 
 // ErrNoSuchBan says that no ban has this id.
@@ -162,7 +162,7 @@ func (l *banList) remove(id string) error {
 		delete(l.bans, subject)
 		l.n.Store(int64(len(l.bans)))
 		if l.journal != nil && b.Kind != BanCircuit {
-			if err := l.journal.DeleteBan(id); err != nil {
+			if err := l.journal.DeleteBan(id); err != nil && !errors.Is(err, ErrNoSuchBan) {
 				return fmt.Errorf("the ban is lifted, but comes back with a restart: %w", err)
 			}
 		}

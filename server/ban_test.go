@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,4 +91,26 @@ func TestBanHitsWhoJoinsAtTheSameMoment(t *testing.T) {
 			t.Error("it is here")
 		}
 	})
+}
+
+// TestBanThatWasNotKeptIsLiftedWithoutAWarning guards that nobody looks for a ban that comes back with a restart where none can.
+func TestBanThatWasNotKeptIsLiftedWithoutAWarning(t *testing.T) {
+	s := newServer(t, nil)
+	j := &testJournal{bans: map[string]Ban{}, err: errors.New("disk full")}
+	s.UseBans([32]byte{1}, nil, j)
+	b, err := s.Ban(Target{Nick: testNick(1)}, 0, "")
+	if err == nil {
+		t.Fatal("it was kept on a full disk")
+	}
+	j.err = nil
+	if err := s.Unban(b.ID); err != nil {
+		t.Errorf("the ban was not kept: %v", err)
+	}
+	if _, err = s.Ban(Target{Nick: testNick(1)}, 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	j.err = errors.New("disk full")
+	if err := s.Unban(s.Bans()[0].ID); err == nil || !strings.Contains(err.Error(), "comes back") {
+		t.Errorf("the ban was kept, and is still: %v", err)
+	}
 }

@@ -24,6 +24,9 @@ func (j *testJournal) PutBan(b Ban) error {
 }
 
 func (j *testJournal) DeleteBan(id string) error {
+	if _, ok := j.bans[id]; !ok && j.err == nil {
+		return ErrNoSuchBan
+	}
 	if j.err == nil {
 		delete(j.bans, id)
 	}

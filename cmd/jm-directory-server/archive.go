@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,7 +75,13 @@ func (a *archive) PutBan(b server.Ban) error {
 }
 
 // DeleteBan implements server.BanJournal.
-func (a *archive) DeleteBan(id string) error { return a.store.DeleteBan(id) }
+func (a *archive) DeleteBan(id string) error {
+	err := a.store.DeleteBan(id)
+	if errors.Is(err, store.ErrNoBan) {
+		return server.ErrNoSuchBan
+	}
+	return err
+}
 
 // keep adds a sample to the history. A failure is logged once until one succeeds again.
 func (a *archive) keep(s admin.Sample) {
