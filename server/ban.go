@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,6 +56,10 @@ var ErrNoSuchBan = errors.New("no such ban")
 // banList is what is banned now.
 type banList struct {
 	n atomic.Int64 // len(bans), so that a handshake costs nothing while nobody is banned
+
+	// writing is held while the journal is told, which may take as long as the disk likes; mu is taken within it, never around it.
+	// Only who makes a ban or takes one back waits for it.
+	writing sync.Mutex
 
 	mu      sync.RWMutex
 	secret  [32]byte
@@ -127,7 +130,7 @@ func (l *banList) circuit(id uint64) (Ban, bool) {
 
 // put adds or replaces a ban. Its id is made here. One that is extended gets no weaker: its owner has proven the nick before, and
 // only need be away to be somebody whom nobody knows.
-func (l *banList) put(b Ban) (Ban, error) {
+func (l *banList) put(b Ban) Ban {
 	var id [4]byte
 	rand.Read(id[:])
 	b.ID = hex.EncodeToString(id[:])
@@ -142,33 +145,43 @@ func (l *banList) put(b Ban) (Ban, error) {
 	}
 	l.bans[b.Subject] = b
 	l.n.Store(int64(len(l.bans)))
-	if l.journal == nil || b.Kind == BanCircuit {
-		return b, nil
-	}
-	if err := l.journal.PutBan(b); err != nil {
-		return b, fmt.Errorf("the ban is in force, but not kept over a restart: %w", err)
-	}
-	return b, nil
+	return b
 }
 
-// remove takes a ban back, by its id. Errors: ErrNoSuchBan, or the journal's.
-func (l *banList) remove(id string) error {
+// remove takes a ban back, by its id, and returns it.
+func (l *banList) remove(id string) (Ban, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for subject, b := range l.bans {
-		if b.ID != id {
-			continue
+		if b.ID == id {
+			delete(l.bans, subject)
+			l.n.Store(int64(len(l.bans)))
+			return b, true
 		}
-		delete(l.bans, subject)
-		l.n.Store(int64(len(l.bans)))
-		if l.journal != nil && b.Kind != BanCircuit {
-			if err := l.journal.DeleteBan(id); err != nil && !errors.Is(err, ErrNoSuchBan) {
-				return fmt.Errorf("the ban is lifted, but comes back with a restart: %w", err)
-			}
-		}
+	}
+	return Ban{}, false
+}
+
+// keep brings the journal up to date after b was put or removed, and returns its error. It writes what is true when it is its turn,
+// not what was when b changed: however many wait for the disk, and in whatever order they get there, the journal ends with what is in
+// force.
+func (l *banList) keep(b Ban) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.mu.RLock()
+	journal := l.journal
+	now, ok := l.bans[b.Subject]
+	l.mu.RUnlock()
+	if journal == nil || b.Kind == BanCircuit {
 		return nil
 	}
-	return ErrNoSuchBan
+	if ok && now.ID == b.ID {
+		return journal.PutBan(now)
+	}
+	if err := journal.DeleteBan(b.ID); !errors.Is(err, ErrNoSuchBan) {
+		return err
+	}
+	return nil
 }
 
 // sweep forgets the bans that are over. The journal drops them by itself.

@@ -3,7 +3,9 @@ package server
 import (
 	"errors"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,9 +84,7 @@ func TestBanHitsWhoJoinsAtTheSameMoment(t *testing.T) {
 			s.registry.mu.RUnlock()
 			runtime.Gosched()
 		}
-		if _, err := s.bans.put(Ban{Kind: BanNick, Subject: s.bans.subject(nick), Created: time.Now()}); err != nil {
-			t.Error(err)
-		}
+		s.bans.put(Ban{Kind: BanNick, Subject: s.bans.subject(nick), Created: time.Now()})
 		s.registry.mu.RUnlock()
 		p.wantEnded(s, EvictedBanned)
 		if s.registry.get(nick) != nil {
@@ -112,5 +112,106 @@ func TestBanThatWasNotKeptIsLiftedWithoutAWarning(t *testing.T) {
 	j.err = errors.New("disk full")
 	if err := s.Unban(s.Bans()[0].ID); err == nil || !strings.Contains(err.Error(), "comes back") {
 		t.Errorf("the ban was kept, and is still: %v", err)
+	}
+}
+
+// A stuckJournal is one whose disk hangs until release is closed, and then works.
+type stuckJournal struct {
+	release chan struct{}
+	testJournal
+}
+
+func (j *stuckJournal) PutBan(b Ban) error {
+	<-j.release
+	return j.testJournal.PutBan(b)
+}
+
+func (j *stuckJournal) DeleteBan(id string) error {
+	<-j.release
+	return j.testJournal.DeleteBan(id)
+}
+
+// TestBanWhileTheDiskHangsHoldsUpNobody guards that only who makes a ban waits for the disk, and that it is in force before.
+func TestBanWhileTheDiskHangsHoldsUpNobody(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		j := &stuckJournal{make(chan struct{}), testJournal{bans: map[string]Ban{}}}
+		s.UseBans([32]byte{1}, nil, j)
+		p := joinMem(t, s, testNick(1), wire.Location{})
+		made := make(chan error, 1)
+		go func() {
+			_, err := s.Ban(Target{Nick: testNick(1)}, 0, "")
+			made <- err
+		}()
+		p.wantEnded(s, EvictedBanned)
+		joinMem(t, s, testNick(2), wire.Location{})
+		s.endCircuit(7)
+		connectOnCircuit(t, s, 7).wantEnded(s, EvictedBanned)
+		time.Sleep(2 * s.opt().SweepInterval)
+		if n := len(s.Bans()); n != 2 {
+			t.Errorf("%d bans are in force, want 2", n)
+		}
+		select {
+		case err := <-made:
+			t.Errorf("the ban was said to be kept: %v", err)
+		default:
+		}
+		close(j.release)
+		if err := <-made; err != nil || len(j.bans) != 1 {
+			t.Errorf("%v, kept %v", err, j.bans)
+		}
+	})
+}
+
+// TestJournalEndsWithWhatIsInForce has a disk that hangs, and bans that are made, extended and taken back meanwhile.
+func TestJournalEndsWithWhatIsInForce(t *testing.T) {
+	s := newServer(t, nil)
+	j := &stuckJournal{make(chan struct{}), testJournal{bans: map[string]Ban{}}}
+	s.UseBans([32]byte{1}, nil, j)
+	var calls sync.WaitGroup
+	wait := func(n int, reason string) (id string) { // until n bans are in force, the last with that reason
+		for {
+			for _, b := range s.Bans() {
+				if b.Reason == reason && len(s.Bans()) == n {
+					return b.ID
+				}
+			}
+			runtime.Gosched()
+		}
+	}
+	ban := func(i, n int, reason string) string {
+		calls.Go(func() {
+			if _, err := s.Ban(Target{Nick: testNick(i)}, 0, reason); err != nil {
+				t.Error(err)
+			}
+		})
+		return wait(n, reason)
+	}
+	for i := range 20 {
+		ban(i, i+1, "first "+strconv.Itoa(i))
+	}
+	for i := range 20 {
+		id := ban(i, 20, "extended "+strconv.Itoa(i))
+		if i%2 == 0 {
+			continue
+		}
+		calls.Go(func() {
+			if err := s.Unban(id); err != nil {
+				t.Error(err)
+			}
+		})
+		for len(s.Bans()) != 19 {
+			runtime.Gosched()
+		}
+		ban(i, 20, "again "+strconv.Itoa(i))
+	}
+	close(j.release)
+	calls.Wait()
+	if len(j.bans) != 20 {
+		t.Errorf("%d are kept", len(j.bans))
+	}
+	for _, b := range s.Bans() {
+		if j.bans[b.ID] != b {
+			t.Errorf("in force %+v, kept %+v", b, j.bans[b.ID])
+		}
 	}
 }

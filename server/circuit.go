@@ -106,7 +106,7 @@ func (s *Server) endCircuit(id uint64) {
 	s.count.circuitsClosed.Add(1)
 	d := s.opt().Circuits.Ban
 	s.bans.put(Ban{Kind: BanCircuit, Subject: circuitSubject(id), Reason: "violations",
-		Created: time.Now().UTC().Truncate(time.Second), Expires: time.Now().UTC().Truncate(time.Second).Add(d)}) // no journal: no error
+		Created: time.Now().UTC().Truncate(time.Second), Expires: time.Now().UTC().Truncate(time.Second).Add(d)})
 	for _, c := range s.find(Target{Circuit: id}) {
 		c.evict(EvictedCircuit)
 	}

@@ -37,5 +37,6 @@
 //
 // Three are held for a moment within any of these or none, and take no other: poller.mu, socket.mu and pressure.mu.
 // Three are taken alone: handshakePool.mu (connections that have not finished their handshake), Server.mu (the
-// set of all connections, and whether the server stops) and banList.mu (held over the journal's write, by who bans).
+// set of all connections, and whether the server stops) and banList.mu. One is held across I/O, the journal's writes:
+// banList.writing, before banList.mu, by who makes a ban or takes one back, and by nobody else.
 package server

@@ -114,11 +114,14 @@ func (s *Server) Ban(t Target, d time.Duration, reason string) (Ban, error) {
 		b.Subject = s.bans.subject(t.Nick)
 		s.bans.mu.RUnlock()
 	}
-	b, err := s.bans.put(b)
+	b = s.bans.put(b)
 	for _, c := range s.find(t) {
 		c.evict(EvictedBanned)
 	}
-	return b, err
+	if err := s.bans.keep(b); err != nil { // last: the disk may take its time
+		return b, fmt.Errorf("the ban is in force, but not kept over a restart: %w", err)
+	}
+	return b, nil
 }
 
 // CheckBanReason accepts what may be shown to a client: printable ASCII, at most MaxBanReason bytes.
@@ -135,7 +138,16 @@ func CheckBanReason(reason string) error {
 }
 
 // Unban takes a ban back, by its id. Errors: ErrNoSuchBan, or the journal's.
-func (s *Server) Unban(id string) error { return s.bans.remove(id) }
+func (s *Server) Unban(id string) error {
+	b, ok := s.bans.remove(id)
+	if !ok {
+		return ErrNoSuchBan
+	}
+	if err := s.bans.keep(b); err != nil {
+		return fmt.Errorf("the ban is lifted, but comes back with a restart: %w", err)
+	}
+	return nil
+}
 
 // Bans returns the bans in force, oldest first.
 func (s *Server) Bans() []Ban { return s.bans.list(time.Now()) }
