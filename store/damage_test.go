@@ -129,24 +129,20 @@ func TestRecordsThatAreWrongAreDamage(t *testing.T) {
 			b := tx.Bucket(bansBucket)
 			return b.Put([]byte("x"), b.Get([]byte("ban-1")))
 		},
-		"no bucket":      func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("hours")) },
-		"no secret":      func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(secretKey) },
-		"no version":     func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(schemaKey) },
-		"kind of a ban":  ban(func(v []byte) []byte { v[1] = 3; return v }),
-		"ban, kind 0":    ban(func(v []byte) []byte { v[1] = 0; return v }),
-		"reason":         ban(func(v []byte) []byte { return append(v, '\n') }),
-		"version of ban": ban(func(v []byte) []byte { v[0] = 2; return v }),
-		"half a minute": func(tx *bbolt.Tx) error {
-			m := testSample(0)
-			return put(tx.Bucket(Minute.bucket()), seconds(day0.Unix()+30), m.encode())
-		},
+		"no bucket":          func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("bans")) },
+		"no secret":          func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(secretKey) },
+		"no version":         func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(schemaKey) },
+		"kind of a ban":      ban(func(v []byte) []byte { v[1] = 3; return v }),
+		"ban, kind 0":        ban(func(v []byte) []byte { v[1] = 0; return v }),
+		"reason":             ban(func(v []byte) []byte { return append(v, '\n') }),
+		"version of ban":     ban(func(v []byte) []byte { v[0] = 2; return v }),
 		"bucket in a bucket": func(tx *bbolt.Tx) error { _, err := tx.Bucket(bansBucket).CreateBucket([]byte("b")); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newPath(t)
 			must(t, os.WriteFile(path, whole, 0o600))
 			rewrite(t, path, f)
-			if o := mustOpen(t, path, noSync).Opened(); o.MovedAside == "" || !errors.Is(o.Damage, ErrCorrupt) {
+			if o := mustOpen(t, path, noSync).Opened(); o.MovedAside == "" || !o.Created || !errors.Is(o.Damage, ErrCorrupt) {
 				t.Errorf("%+v", o)
 			}
 		})
@@ -309,7 +305,7 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
-		if s.Opened().MovedAside == "" {
+		if o := s.Opened(); o.MovedAside == "" || o.HistoryOnly {
 			must(t, s.view(func(tx *bbolt.Tx) error {
 				for err := range tx.Check() {
 					if !strings.Contains(err.Error(), "unreachable unfreed") { // costs space only

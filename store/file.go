@@ -91,14 +91,24 @@ func moveAside(path string, damaged fs.FileInfo, timeout time.Duration) (string,
 	if fi, err := f.Stat(); err != nil || !os.SameFile(fi, damaged) {
 		return "", errors.Join(err, fmt.Errorf("%s: %w", path, ErrInUse))
 	}
-	aside := path + asideInfix + time.Now().UTC().Format("20060102T150405Z")
+	aside := asideName(path)
 	if err := os.Rename(path, aside); err != nil {
 		return "", err
 	}
+	removeOldAside(path)
+	return aside, syncDir(filepath.Dir(path))
+}
+
+// asideName is where a damaged file is put now.
+func asideName(path string) string {
+	return path + asideInfix + time.Now().UTC().Format("20060102T150405Z")
+}
+
+// removeOldAside removes the files moved aside that are too many.
+func removeOldAside(path string) {
 	for _, old := range tooManyAside(path) {
 		os.Remove(old) // one too many does no harm
 	}
-	return aside, syncDir(filepath.Dir(path))
 }
 
 // tooManyAside returns the files moved aside that are too many, the oldest. Not by a pattern: the path may look like one.

@@ -58,12 +58,24 @@ func (s *Store) Append(m Sample) error {
 	}
 	return s.write("history", func(tx *bbolt.Tx) error {
 		for _, res := range Resolutions {
-			if err := appendTo(tx.Bucket(res.bucket()), res, m); err != nil {
+			b, err := samples(tx, res)
+			if err == nil {
+				err = appendTo(b, res, m)
+			}
+			if err != nil {
 				return fmt.Errorf("%v: %w", res, err)
 			}
 		}
 		return nil
 	})
+}
+
+// samples returns the bucket of a resolution. There is none if it was damaged, and the disk took no new one.
+func samples(tx *bbolt.Tx, res Resolution) (*bbolt.Bucket, error) {
+	if b := tx.Bucket(res.bucket()); b != nil {
+		return b, nil
+	}
+	return nil, fmt.Errorf("%w: no bucket %s", ErrCorrupt, res.bucket())
 }
 
 // appendTo adds one minute to one resolution.
@@ -125,7 +137,11 @@ func (s *Store) History(res Resolution, from, to time.Time) ([]Sample, error) {
 	}
 	var list []Sample
 	err := s.view(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(res.bucket()).Cursor()
+		b, err := samples(tx, res)
+		if err != nil {
+			return err
+		}
+		c := b.Cursor()
 		for k, sealed := c.Seek(seconds(ceil(from))); k != nil && bytes.Compare(k, seconds(ceil(to))) < 0; k, sealed = c.Next() {
 			v, err := unseal(k, sealed)
 			if err != nil {

@@ -45,40 +45,51 @@ func unseal(key, sealed []byte) ([]byte, error) {
 // errRecord is the answer to a value that was not written by this version.
 var errRecord = errors.New("not a record of this version")
 
-// checkRecords reads each record once, as it will be read later.
+// checkRecords reads each record once, as it will be read later. The error is a historyError if only the history is damaged.
 func checkRecords(tx *bbolt.Tx) error {
-	check := func(bucket []byte, decode func(key, value []byte) error) error {
-		b := tx.Bucket(bucket)
-		if b == nil {
-			return fmt.Errorf("%w: no bucket %s", ErrCorrupt, bucket)
-		}
-		return b.ForEach(func(key, sealed []byte) error {
-			value, err := unseal(key, sealed)
-			if err == nil && decode != nil {
-				err = decode(key, value)
-			}
-			if err != nil {
-				return fmt.Errorf("bucket %s: %w", bucket, err)
-			}
-			return nil
-		})
-	}
-	if err := check(metaBucket, nil); err != nil {
+	if err := checkBucket(tx, metaBucket, func(_, _ []byte) error { return nil }); err != nil {
 		return err
 	}
-	if err := check(bansBucket, func(key, value []byte) error {
+	if err := checkBucket(tx, bansBucket, func(key, value []byte) error {
 		_, err := decodeBan(key, value)
 		return err
 	}); err != nil {
 		return err
 	}
+	var damaged *historyError
 	for _, res := range Resolutions {
-		if err := check(res.bucket(), func(key, value []byte) error {
+		err := checkBucket(tx, res.bucket(), func(key, value []byte) error {
 			_, err := decodeSample(res, key, value)
 			return err
-		}); err != nil {
-			return err
+		})
+		if err == nil {
+			continue
 		}
+		if damaged == nil {
+			damaged = &historyError{error: err}
+		}
+		damaged.in = append(damaged.in, res)
 	}
-	return nil
+	if damaged == nil {
+		return nil
+	}
+	return damaged
+}
+
+// checkBucket reads the records of one bucket. The error wraps ErrCorrupt.
+func checkBucket(tx *bbolt.Tx, name []byte, decode func(key, value []byte) error) error {
+	b := tx.Bucket(name)
+	if b == nil {
+		return fmt.Errorf("%w: no bucket %s", ErrCorrupt, name)
+	}
+	return b.ForEach(func(key, sealed []byte) error {
+		value, err := unseal(key, sealed)
+		if err == nil {
+			err = decode(key, value)
+		}
+		if err != nil {
+			return fmt.Errorf("bucket %s: %w", name, err)
+		}
+		return nil
+	})
 }

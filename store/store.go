@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +43,10 @@ type Opened struct {
 	From       uint64 // version of the layout that was found, 0 for none
 	MovedAside string // where the damaged file is now that was there, "" if there was none
 	Damage     error  // what was wrong with that
+
+	// HistoryOnly says that no more than the history was damaged: what of it is begins anew, the rest of the file is in use, and
+	// MovedAside is a copy ("" if the disk did not take one: then the damaged part is still there, and of no use).
+	HistoryOnly bool
 }
 
 // A Store is an open file. Its methods may be called at the same time; see "Who waits" for those that write.
@@ -60,7 +65,8 @@ type Store struct {
 }
 
 // Open opens the file for reading and writing, and makes it (mode 0600) where there is none. A damaged one is moved to
-// PATH.corrupt-TIME and replaced by an empty one; Opened says so. Errors wrap ErrInUse while another process has the
+// PATH.corrupt-TIME and replaced by an empty one; if only records of the history are damaged, it is copied there, and those
+// begin anew. Opened says so. Errors wrap ErrInUse while another process has the
 // file, ErrTooNew if a later release wrote it, or what the system said. A disk that is full is no reason not to open
 // a file that is there: it is read, and Health says what failed.
 func Open(path string, o Options) (*Store, error) {
@@ -72,7 +78,9 @@ func Open(path string, o Options) (*Store, error) {
 	for {
 		s, err := open(path, o)
 		if err == nil {
-			s.opened.MovedAside, s.opened.Damage = aside, damage
+			if damage != nil {
+				s.opened.MovedAside, s.opened.Damage = aside, damage
+			}
 			return s, nil
 		}
 		var bad *damagedError
@@ -133,7 +141,11 @@ func open(path string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.opened.Migrated = !s.opened.Created && s.opened.From != uint64(len(migrations))
-	if err := s.read(); err != nil {
+	err = s.read()
+	var damaged *historyError
+	if errors.As(err, &damaged) {
+		s.beginHistoryAnew(path, damaged)
+	} else if err != nil {
 		return nil, err
 	}
 	if s.opened.Created {
@@ -231,13 +243,15 @@ func (s *Store) attach(path string, o Options) error {
 	})
 }
 
-// read checks the records and takes what is kept in memory.
+// read checks the records and takes what is kept in memory, also if the error is a historyError.
 func (s *Store) read() error {
 	return s.view(func(tx *bbolt.Tx) error {
-		if err := checkRecords(tx); err != nil {
-			return err
+		err := checkRecords(tx)
+		var damaged *historyError
+		if err == nil || errors.As(err, &damaged) {
+			err = cmp.Or(s.load(tx), err)
 		}
-		return s.load(tx)
+		return err
 	})
 }
 

@@ -35,8 +35,15 @@ func openArchive(stateDir string, log logrus.FieldLogger) *archive {
 		log.WithError(a.err).Error("no store: bans will not outlive this run, and there is no history")
 		return a
 	}
-	if o := a.store.Opened(); o.MovedAside != "" {
-		log.WithError(o.Damage).WithField("moved_to", o.MovedAside).Error("the store was damaged: bans and history begin anew")
+	o := a.store.Opened()
+	log = log.WithError(o.Damage).WithField("moved_to", o.MovedAside)
+	switch {
+	case o.HistoryOnly && o.MovedAside == "":
+		log.Error("a part of the history is damaged, and cannot be put aside: it is neither read nor added to; bans are kept")
+	case o.HistoryOnly:
+		log.Error("a part of the history was damaged, and begins anew; bans are kept")
+	case o.Damage != nil:
+		log.Error("the store was damaged: bans and history begin anew")
 	}
 	return a
 }

@@ -110,7 +110,7 @@ func (d *doctor) checkStore() {
 	case errors.Is(err, fs.ErrPermission):
 		d.warn(check, "run doctor as root or as the server's user", "cannot be read: %s", why(err))
 	case errors.Is(err, store.ErrCorrupt):
-		d.warn(check, "nothing: the next start puts it aside and begins a new one; \"restore\" brings a copy back", "%s", why(err))
+		d.warn(check, "nothing: the next start puts it aside and begins what is damaged anew; \"restore\" brings a copy back", "%s", why(err))
 	case err != nil:
 		d.fail(check, "", "%s", why(err))
 	default:
