@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"jm-directory-server/server/admin"
@@ -35,6 +36,7 @@ func advice(r *admin.Report) []string {
 		say(c.OK && c.Dial+c.Latency > slowCheck, "The self-check takes %s: the machine or Tor is overloaded.", (c.Dial + c.Latency).Round(time.Second))
 	}
 	say(!r.Store.OK, "The store does not work (%s): the directory goes on, but bans and history are not kept.", r.Store.Problem)
+	say(r.Store.Damage != "", "%s", damageAdvice(r.Store))
 	peers := float64(r.ConnectedPeers.Total) / float64(max(r.MaxPeers, 1))
 	say(peers >= nearlyFull, "%d of at most %d peers are connected: raise limits.max_peers, and the limit of open files with it.", r.ConnectedPeers.Total, r.MaxPeers)
 	if p := r.Process; p.MaxFDs > 0 {
@@ -46,4 +48,13 @@ func advice(r *admin.Report) []string {
 	say(o.LimitSeconds > 0 && o.OldestSeconds/o.LimitSeconds >= longStarved && o.Stalled > max(3, r.ConnectedPeers.Total/4),
 		"%d peers take what waits for them too slowly: if most are affected, the line of this machine or its Tor is too slow.", o.Stalled)
 	return all
+}
+
+// damageAdvice is for a store that was damaged when the server started.
+func damageAdvice(s admin.Store) string {
+	text := "Found at this start: " + s.Damage
+	if s.MovedTo != "" {
+		text += "; what was there is in " + filepath.Base(s.MovedTo)
+	}
+	return text + ". Look for errors of the disk in the kernel's log."
 }

@@ -19,12 +19,13 @@ import (
 // An archive is the store as the running server uses it. Where there is none, the server goes on without: bans are then
 // kept in memory only, and there is no history.
 type archive struct {
-	log   logrus.FieldLogger
-	path  string
-	store *store.Store // nil: see err
-	err   error        // why there is no store
-	since time.Time    // of err
-	told  bool         // that a sample could not be kept; used by the observer's goroutine only
+	log    logrus.FieldLogger
+	path   string
+	store  *store.Store // nil: see err
+	err    error        // why there is no store
+	since  time.Time    // of err
+	damage string       // what was found damaged, "" for nothing
+	told   bool         // that a sample could not be kept; used by the observer's goroutine only
 }
 
 // openArchive opens the store in the state directory. It never fails: what is wrong is logged and shown in the status.
@@ -35,17 +36,23 @@ func openArchive(stateDir string, log logrus.FieldLogger) *archive {
 		log.WithError(a.err).Error("no store: bans will not outlive this run, and there is no history")
 		return a
 	}
-	o := a.store.Opened()
-	log = log.WithError(o.Damage).WithField("moved_to", o.MovedAside)
-	switch {
-	case o.HistoryOnly && o.MovedAside == "":
-		log.Error("a part of the history is damaged, and cannot be put aside: it is neither read nor added to; bans are kept")
-	case o.HistoryOnly:
-		log.Error("a part of the history was damaged, and begins anew; bans are kept")
-	case o.Damage != nil:
-		log.Error("the store was damaged: bans and history begin anew")
+	if o := a.store.Opened(); o.Damage != nil {
+		a.damage = foundDamaged(o)
+		log.WithError(o.Damage).WithField("moved_to", o.MovedAside).Error(a.damage)
 	}
 	return a
+}
+
+// foundDamaged says what of a store was damaged when it was opened, and what became of it.
+func foundDamaged(o store.Opened) string {
+	switch {
+	case o.HistoryOnly && o.MovedAside == "":
+		return "a part of the history is damaged, and there can be no copy of it: it is neither read nor added to; bans are kept"
+	case o.HistoryOnly:
+		return "a part of the history was damaged, and begins anew; bans are kept"
+	default:
+		return "the store was damaged: bans and history begin anew"
+	}
 }
 
 // close ends the store's use.
@@ -141,7 +148,7 @@ func (a *archive) health() admin.Store {
 		return admin.Store{Problem: a.err.Error(), Since: a.since}
 	}
 	h := a.store.Health()
-	s := admin.Store{OK: h.OK, Problem: h.LastError, Failed: h.Failed}
+	s := admin.Store{OK: h.OK, Problem: h.LastError, Failed: h.Failed, Damage: a.damage, MovedTo: a.store.Opened().MovedAside}
 	if !h.OK {
 		s.Since = h.Since
 	}

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	logtest "github.com/sirupsen/logrus/hooks/test"
+	"go.etcd.io/bbolt"
 
 	"jm-directory-server/server"
+	"jm-directory-server/server/admin"
+	"jm-directory-server/store"
 )
 
 // TestUnbanOfABanThatTheStoreDoesNotHaveIsNoFailure has a ban in force that the disk did not take.
@@ -28,5 +34,46 @@ func TestUnbanOfABanThatTheStoreDoesNotHaveIsNoFailure(t *testing.T) {
 	}
 	if err := s.Unban(b.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDamagedStoreIsInTheStatus guards that the operator hears of bans that are gone elsewhere than in the log, and is not told so where
+// they are kept.
+func TestDamagedStoreIsInTheStatus(t *testing.T) {
+	log, _ := logtest.NewNullLogger()
+	dir := t.TempDir()
+	open := func() admin.Report {
+		t.Helper()
+		a := openArchive(dir, log)
+		defer a.close()
+		return admin.Report{Store: a.health()}
+	}
+	if r := open(); r.Store.Damage != "" || len(advice(&r)) != 0 {
+		t.Errorf("a new one: %+v", r.Store)
+	}
+	path := filepath.Join(dir, store.FileName)
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("minutes")).Put([]byte("x"), []byte("y")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := open()
+	if got := strings.Join(advice(&r), "\n"); !r.Store.OK || !strings.Contains(got, "bans are kept; what was there is in "+store.FileName+".corrupt-") {
+		t.Errorf("a damaged history: %q, %+v", got, r.Store)
+	}
+	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = open()
+	if got := strings.Join(advice(&r), "\n"); !r.Store.OK || !strings.Contains(got, "bans and history begin anew; what was there is in ") {
+		t.Errorf("a damaged store: %q, %+v", got, r.Store)
+	}
+	if r := open(); r.Store.Damage != "" {
+		t.Errorf("the start after that: %+v", r.Store)
 	}
 }

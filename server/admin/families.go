@@ -170,6 +170,8 @@ var families = []family{
 	// store
 	{gauge, "store_ok", "1 if reading and writing the store work, else 0.", nil,
 		func(s *snapshot, add addFunc) { add(one(s.Store.OK)) }},
+	{gauge, "store_damaged", "1 if the store was found damaged when the server started, else 0.", nil,
+		func(s *snapshot, add addFunc) { add(one(s.Store.Damage != "")) }},
 	{counter, "store_failed_writes_total", "Writes to the store that failed.", nil,
 		func(s *snapshot, add addFunc) { add(float64(s.Store.Failed)) }},
 	{gauge, "store_size_bytes", "Size of the store's file.", nil,

@@ -113,6 +113,7 @@ func TestMetricsAreTheReport(t *testing.T) {
 		`self_check_last_timestamp_seconds`:                         1778051289,
 		`self_check_last_success_timestamp_seconds`:                 1778051289,
 		`store_ok`:                  1,
+		`store_damaged`:             0,
 		`store_failed_writes_total`: 0,
 		`store_size_bytes`:          65536,
 	}

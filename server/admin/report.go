@@ -153,6 +153,8 @@ type Store struct {
 	Since   time.Time `json:"since"`         // of the problem
 	Failed  uint64    `json:"failed_writes"` // since the start
 	Bytes   int64     `json:"bytes"`         // size of the file
+	Damage  string    `json:"damage"`        // what of it was damaged when the server started, and what became of it; "" for nothing
+	MovedTo string    `json:"moved_to"`      // where the damaged file, or a copy of it, is; "" if there is none
 }
 
 // Process is the directory's own process.
