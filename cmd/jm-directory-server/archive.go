@@ -25,7 +25,7 @@ type archive struct {
 	err    error        // why there is no store
 	since  time.Time    // of err
 	damage string       // what was found damaged, "" for nothing
-	told   bool         // that a sample could not be kept; used by the observer's goroutine only
+	told   bool         // that a sample could not be kept; used by the observer's keeping goroutine only
 }
 
 // openArchive opens the store in the state directory. It never fails: what is wrong is logged and shown in the status.

@@ -15,6 +15,8 @@ const (
 	rateLooks  = 5
 	// samplePeriod is the span of the samples that it hands on.
 	samplePeriod = time.Minute
+	// waitingSamples is how many may wait to be kept, for a disk that hangs; later ones are given up.
+	waitingSamples = 60
 )
 
 // An observer looks at the directory every few seconds, from start to end. It knows how fast things go, and hands on a
@@ -24,7 +26,7 @@ type observer struct {
 	effort func() int         // suggested by the onion service now; -1: not known
 	ready  func() bool        // clients can reach the directory
 	check  func() admin.Check // the self-check
-	keep   func(admin.Sample) // takes a sample; it may take its time
+	keep   func(admin.Sample) // takes a sample, one after the other; it may take its time
 
 	mu    sync.Mutex
 	looks []look // the last ones, oldest first
@@ -46,8 +48,17 @@ func (o *observer) look(now time.Time) look {
 	return l
 }
 
-// run looks until ctx ends, and hands on what the last, unfinished minute had.
+// run looks until ctx ends, and hands on what the last, unfinished minute had. It goes on looking while a sample is kept.
 func (o *observer) run(ctx context.Context) {
+	samples := make(chan admin.Sample, waitingSamples+1) // one for the last
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		for s := range samples {
+			o.keep(s)
+		}
+	})
+	defer keeping.Wait()
+	defer close(samples)
 	tick := time.NewTicker(lookPeriod)
 	defer tick.Stop()
 	first := o.look(time.Now())
@@ -57,14 +68,16 @@ func (o *observer) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			m.add(o.look(time.Now()), o.effort(), o.ready())
-			o.keep(m.sample())
+			samples <- m.sample()
 			return
 		case now := <-tick.C:
 			l := o.look(now)
 			o.note(l)
 			m.add(l, o.effort(), o.ready())
 			if !l.at.Truncate(samplePeriod).Equal(m.first.at.Truncate(samplePeriod)) {
-				o.keep(m.sample())
+				if len(samples) < waitingSamples {
+					samples <- m.sample()
+				}
 				m = newMinute(l)
 			}
 		}

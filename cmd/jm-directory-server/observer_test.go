@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -154,4 +155,46 @@ func TestClockThatIsSetCostsNoCount(t *testing.T) {
 			t.Errorf("set by %v: %d messages in the samples, %d were sent", step, sum, o.st.Public)
 		}
 	}
+}
+
+// TestObserverGoesOnLookingWhileTheDiskHangs: rates go on, and the minutes of that time are kept when the disk works again.
+func TestObserverGoesOnLookingWhileTheDiskHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &observed{}
+		obs := o.observer()
+		hang := make(chan struct{})
+		var kept []time.Time
+		obs.keep = func(s admin.Sample) {
+			<-hang
+			kept = append(kept, s.Start)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			obs.run(ctx)
+		}()
+		for i := range 70 {
+			time.Sleep(time.Second)
+			unlock := o.lock()
+			o.st = server.Status{Public: uint64(i * 100)}
+			unlock()
+		}
+		if r := obs.rates(); r.Public != 100 {
+			t.Errorf("%v public messages a second", r.Public)
+		}
+		time.Sleep(2 * time.Hour) // nothing is sent any more, and the disk hangs
+		if r := obs.rates(); r.Public != 0 {
+			t.Errorf("two hours after the last message: %v public messages a second", r.Public)
+		}
+		close(hang)
+		cancel()
+		<-ended
+		if n := len(kept); n != waitingSamples+2 { // one was being kept
+			t.Errorf("%d samples are kept", n)
+		}
+		if !slices.IsSortedFunc(kept, time.Time.Compare) {
+			t.Errorf("out of order: %v", kept)
+		}
+	})
 }
