@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -171,11 +172,61 @@ func TestFailedRestoreTakesItsChangesBack(t *testing.T) {
 		}
 	}
 	r := &restore{stateDir: state, replace: true, stderr: io.Discard}
-	if err := r.run(&plain); err == nil {
+	if err := r.run(t.Context(), &plain); err == nil || r.outcome != "nothing was changed" {
 		t.Fatal("restored over a file")
 	}
 	list, err := os.ReadDir(state)
 	if text, e := os.ReadFile(filepath.Join(state, "store.db")); err != nil || e != nil || string(text) != "old" || len(list) != 2 {
 		t.Errorf("%q, %v, %v, %v", text, list, err, e)
+	}
+}
+
+// stopAfter is a context that ends when Err has been asked n times.
+type stopAfter struct {
+	context.Context
+	n int
+}
+
+func (s *stopAfter) Err() error {
+	if s.n--; s.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestInterruptedRestoreHasTheKeyOrNothing guards that there is never a configuration or a store without its key, and that no
+// secret stays where it was unpacked: however far it comes, the next one finishes it.
+func TestInterruptedRestoreHasTheKeyOrNothing(t *testing.T) {
+	b := testBackup(t)
+	var plain bytes.Buffer
+	if err := b.write(&plain); err != nil {
+		t.Fatal(err)
+	}
+	interrupted, finished := 0, false
+	for steps := 0; !finished; steps++ {
+		state := t.TempDir()
+		if err := os.Mkdir(filepath.Join(state, restoreFolder+"killed"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r := &restore{stateDir: state, stderr: io.Discard}
+		err := r.run(&stopAfter{t.Context(), steps}, bytes.NewReader(plain.Bytes()))
+		finished = err == nil
+		if hidden, _ := filepath.Glob(filepath.Join(state, ".*")); len(hidden) > 0 { // the pattern is a good one
+			t.Errorf("after %d steps: left %v", steps, hidden)
+		}
+		_, noStore := os.Stat(filepath.Join(state, "store.db"))
+		_, noKey := onion.ReadKeyDir(onion.KeyDir(state))
+		if noStore == nil && noKey != nil {
+			t.Errorf("after %d steps: a store without its key: %v", steps, noKey)
+		}
+		if said := r.outcome == "nothing was changed"; !finished && said != (noKey != nil) {
+			t.Errorf("after %d steps: %q, key: %v", steps, r.outcome, noKey)
+		}
+		if !finished && noKey == nil {
+			interrupted++
+		}
+	}
+	if interrupted == 0 {
+		t.Error("never interrupted behind the key")
 	}
 }

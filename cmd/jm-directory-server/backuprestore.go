@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -70,8 +72,10 @@ for it. Another identity or another configuration is not replaced without
 			}
 			return e.StateDir, nil
 		}
-		if err := r.run(plain); err != nil {
-			return fmt.Errorf("restore %s: %w; nothing was changed", args[0], err)
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, unix.SIGTERM)
+		defer stop()
+		if err := r.run(ctx, plain); err != nil {
+			return fmt.Errorf("restore %s: %w; %s", args[0], err, r.outcome)
 		}
 		warnOfCredential(cmd.ErrOrStderr())
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), r.from.Address)
@@ -123,19 +127,28 @@ type restore struct {
 	stateDirOf    func(config string) (string, error)
 	stateDirGiven bool
 
-	from *unpacked
-	undo []func() error
-	said []string
+	from    *unpacked
+	undo    []func() error
+	said    []string
+	outcome string // of a failure, in words
 }
 
-// run verifies everything before it changes anything, and takes its changes back when one fails.
-func (r *restore) run(plain io.Reader) (err error) {
-	dir, err := os.MkdirTemp(r.stateDir, ".restore-")
+// restoreFolder begins the names of folders in the state directory that hold what was unpacked, the key with it.
+const restoreFolder = ".restore-"
+
+// run verifies everything before it changes anything. The key comes first, in one step: what is killed or fails after that leaves
+// no configuration whose server would make another. Of the rest, changes are taken back when one fails.
+func (r *restore) run(ctx context.Context, plain io.Reader) (err error) {
+	r.outcome = "nothing was changed"
+	if err := r.removeLeftovers(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(r.stateDir, restoreFolder)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if r.from, err = unpack(plain, dir); err != nil {
+	if r.from, err = unpack(whileWanted{ctx, plain}, dir); err != nil {
 		return fmt.Errorf("corrupt or cut short: %w", err)
 	}
 	if err := r.checkKey(); err != nil {
@@ -145,9 +158,26 @@ func (r *restore) run(plain io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	aside, err := onion.InstallKey(r.stateDir, r.from.key, r.replace)
+	if err != nil {
+		if now, e := onion.ReadKeyDir(onion.KeyDir(r.stateDir)); e == nil && now.Key.Address() == r.from.Address {
+			r.outcome = "the key is restored, and nothing else"
+		}
+		return err
+	}
+	r.outcome = "the key is restored, and nothing else"
+	if aside != "" {
+		r.said = append(r.said, "the old key is kept in "+aside)
+	}
 	defer func() {
 		for i := len(r.undo) - 1; i >= 0 && err != nil; i-- {
-			err = errors.Join(err, r.undo[i]())
+			if e := r.undo[i](); e != nil {
+				err = errors.Join(err, e)
+				r.outcome = "the key is restored, and what is named here is not as it was"
+			}
 		}
 	}()
 	stamp := ".old-" + time.Now().UTC().Format("20060102T150405Z")
@@ -164,25 +194,43 @@ func (r *restore) run(plain io.Reader) (err error) {
 		default:
 			continue
 		}
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		if err := r.move(file, to, to+stamp); err != nil {
 			return err
 		}
 	}
-	aside, err := onion.InstallKey(r.stateDir, r.from.key, r.replace)
-	if err != nil {
-		return err
-	}
-	if aside != "" {
-		r.said = append(r.said, "the old key is kept in "+aside)
-	}
 	r.said = append(r.said, fmt.Sprintf("restored the key from %s", r.from.Created.Format(time.RFC3339)))
 	for _, s := range r.said {
 		fmt.Fprintln(r.stderr, s)
 	}
 	return nil
+}
+
+// removeLeftovers removes what a restore that was killed has unpacked. The lock of the state directory says that none is under way.
+func (r *restore) removeLeftovers() error {
+	list, err := os.ReadDir(r.stateDir)
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), restoreFolder) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(r.stateDir, e.Name())))
+		}
+	}
+	return err
+}
+
+// whileWanted ends a stream when the context ends.
+type whileWanted struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (w whileWanted) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.r.Read(b)
 }
 
 // checkKey refuses another identity, before anything is changed.
