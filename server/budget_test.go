@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,4 +151,67 @@ func TestOrderbookIsDroppedWithinTheWindowOnly(t *testing.T) {
 		taker.send(want.Type, want.Line)
 		maker.wantLines(want)
 	})
+}
+
+// TestOrderbookIsOneHoweverItIsWritten: what any client takes for a request, with blanks around or behind another command, comes out
+// of the same window.
+func TestOrderbookIsOneHoweverItIsWritten(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		taker, maker := joinMem(t, s, testNick(1), wire.Location{}), joinMem(t, s, testNick(2), testLocation(2))
+		bodies := []string{"orderbook", " orderbook", "orderbook\t", "orderbook\n", "\u00a0orderbook", "cancel 0!orderbook "}
+		for _, body := range bodies {
+			taker.send(wire.Pubmsg, taker.nick+"!PUBLIC!"+body)
+		}
+		maker.wantLines(rawMessage{wire.Pubmsg, taker.nick + "!PUBLIC!orderbook"})
+		if n := s.Status().Reasons[DroppedOrderbook]; n != uint64(len(bodies)-1) {
+			t.Errorf("%d dropped, want %d", n, len(bodies)-1)
+		}
+	})
+}
+
+// TestOrderbooksInOneMessageArePaidForEach: two in one message are two for the makers and for the budget, and more are not passed on.
+func TestOrderbooksInOneMessageArePaidForEach(t *testing.T) {
+	inBubble(t, func(o *Options) { o.OrderbookWindow = 0 }, func(t *testing.T, s *Server) {
+		taker, maker := joinMem(t, s, testNick(1), wire.Location{}), joinMem(t, s, testNick(2), testLocation(2))
+		spent := func() float64 { return float64(s.opt().Orderbooks.Burst) - s.budgets[scarceOrderbooks].tokens }
+		two := rawMessage{wire.Pubmsg, taker.nick + "!PUBLIC!orderbook !orderbook "}
+		taker.send(two.Type, two.Line)
+		maker.wantLines(two)
+		if got := spent(); got != 2 {
+			t.Errorf("two requests cost %v", got)
+		}
+		taker.send(wire.Pubmsg, taker.nick+"!PUBLIC!"+strings.Repeat("orderbook !", 3600)+"orderbook ")
+		maker.wantLines()
+		if st := s.Status(); st.Reasons[DroppedMalformed] != 1 || spent() != 2 {
+			t.Errorf("thousands of requests: %v, %v spent", st.Reasons, spent())
+		}
+		taker.wantConnected()
+	})
+}
+
+// TestNoMessageOfATakerHasMakersClosed: makers answer each request in a message, as the reference client does, and stay within what
+// they may send.
+func TestNoMessageOfATakerHasMakersClosed(t *testing.T) {
+	for _, requests := range []int{1, 2, 3, 100, 3601} {
+		inBubble(t, nil, func(t *testing.T, s *Server) {
+			maker, taker := joinMem(t, s, testNick(1), testLocation(1)), joinMem(t, s, testNick(2), wire.Location{})
+			answer := maker.nick + "!" + taker.nick + "!sw0reloffer 0 27300 500000000 0 0.0002!tbond " + strings.Repeat("x", 500)
+			for range 3 {
+				taker.send(wire.Pubmsg, taker.nick+"!PUBLIC!"+strings.Repeat("orderbook !", requests-1)+"orderbook ")
+				for _, m := range maker.lines() {
+					for range strings.Count(m.Line, "orderbook") {
+						maker.send(wire.Privmsg, answer)
+					}
+				}
+				for range 30 {
+					time.Sleep(time.Second)
+					taker.m.take()
+				}
+			}
+			maker.wantConnected()
+			if st := s.Status(); st.Reasons[DroppedRatePrivate] != 0 {
+				t.Errorf("%d requests in a message: answers are above their rate: %v", requests, st.Reasons)
+			}
+		})
+	}
 }

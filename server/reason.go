@@ -76,7 +76,7 @@ const (
 	DroppedCrowded       // its slow addressee has a sender's share of it waiting already
 	DroppedOrderbook     // the same request again, within Options.OrderbookWindow
 	DroppedForged        // from-nick is not the sender's (protocol.md 6.2)
-	DroppedMalformed     // no "!", no body, wrong second field
+	DroppedMalformed     // no "!", no body, wrong second field, too many orderbook requests at once
 	DroppedUnknownTarget // nobody of that nick is here
 	DroppedSelf          // private message to oneself
 	DroppedTooLong       // above wire.MaxLine after encoding

@@ -56,6 +56,10 @@ func (c *conn) drop(reason Reason) Reason {
 	return ReasonNone
 }
 
+// maxRequests is how many orderbook requests a public message may hold. Clients send one, and a directory may drop more (protocol.md
+// 6.1); the second is let through as other directories do, and paid for.
+const maxRequests = 2
+
 // public copies a message to every other peer (protocol.md 6.2).
 func (s *Server) public(c *conn, line []byte) Reason {
 	m, err := wire.SplitMessage(line)
@@ -64,6 +68,10 @@ func (s *Server) public(c *conn, line []byte) Reason {
 		return c.drop(DroppedMalformed)
 	case string(m.From) != c.peer.nick:
 		return c.drop(DroppedForged)
+	}
+	requests := wire.OrderbookRequests(m.Body)
+	if requests > maxRequests {
+		return c.drop(DroppedMalformed)
 	}
 	announces := wire.AnnouncesOffer(m.Body)
 	if announces {
@@ -77,10 +85,10 @@ func (s *Server) public(c *conn, line []byte) Reason {
 	}
 	defer fr.release()
 	cost := costs{scarceDeliveries: int(s.registry.peers.Load()), scarcePublicBytes: len(fr.b)}
-	if wire.AsksForOrderbook(m.Body) {
-		// Each maker answers with a message of its own, and each answer brings its sender's location along.
-		cost[scarceOrderbooks] = 1
-		cost[scarceDeliveries] += 2 * int(s.registry.makers.Load())
+	if requests > 0 {
+		// Each maker answers each with a message of its own, and each answer brings its sender's location along.
+		cost[scarceOrderbooks] = requests
+		cost[scarceDeliveries] += requests * 2 * int(s.registry.makers.Load())
 		if now, window := c.clock, s.opt().OrderbookWindow; window > 0 {
 			if last := c.limits.orderbook; last != 0 && time.Duration(now-last) < window {
 				s.count.reasons[DroppedOrderbook].Add(1)

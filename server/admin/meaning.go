@@ -77,7 +77,7 @@ var meanings = map[string]map[string]Meaning{
 		"crowded_out":        {"A private message to a peer that reads too slowly, beyond its sender's share of what may wait there (limits.outbox_share).", "Somebody floods a peer, harmless to it. If there is no flood, look at Tor and at this machine's line."},
 		"repeated_orderbook": {"The same orderbook request again within limits.orderbook_window.", ""},
 		"forged_sender":      {"The message named another sender than the peer.", "It reached nobody. Enough of them end the connection."},
-		"malformed":          {"The message had no sender, no receiver or no text.", ""},
+		"malformed":          {"The message had no sender, no receiver or no text, or more than two orderbook requests at once.", ""},
 		"unknown_target":     {"The receiver is not here, mostly because it has just left.", "Many at once: circuits break, look at Tor."},
 		"to_self":            {"The receiver was the sender.", ""},
 		"too_long":           {"The message would be above 40 000 bytes.", ""},

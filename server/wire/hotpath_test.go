@@ -43,6 +43,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	tooLong := bytes.Repeat([]byte("\x01"), MaxLine)
+	requests := bytes.Repeat([]byte("\u00a0orderbook !"), 1000)
 	for _, c := range []struct {
 		name string
 		do   func()
@@ -63,6 +64,8 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		{"CutLine", func() { _, _, _ = CutLine(maxRaw, 0) }},
 		{"SplitMessage", func() { _, _ = SplitMessage(bondLine) }},
 		{"SplitMessage/refused", func() { _, _ = SplitMessage(bondLine[:16]) }},
+		{"OrderbookRequests", func() { _ = OrderbookRequests(offerLine) }},
+		{"OrderbookRequests/many", func() { _ = OrderbookRequests(requests) }},
 		{"AnnouncesOffer", func() { _ = AnnouncesOffer(offerLine) }},
 		{"NextOffer", func() { _, _, _ = NextOffer(offerLine) }},
 		{"ValidNick/bytes", func() { _ = ValidNick(nick) }},

@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Public is the addressee of a pubmsg (protocol.md 6.1).
@@ -49,18 +51,26 @@ var (
 	orderbook = []byte("orderbook")
 )
 
-// AsksForOrderbook reports whether any command of a public body is orderbook, which every maker answers with a private
-// message (protocol.md 6.1). It MUST NOT allocate.
-func AsksForOrderbook(body []byte) bool {
+// OrderbookRequests returns how many commands of a public body are orderbook, each of which makers may answer with a private message
+// (protocol.md 6.1). What stands for one is what any client takes for one: the reference client looks at the first word only,
+// joinmarket-ng trims white space, as Python knows it. It MUST NOT allocate.
+func OrderbookRequests(body []byte) (n int) {
 	for more := true; more; {
 		var command []byte
 		command, body, more = bytes.Cut(body, separator)
-		if bytes.Equal(command, orderbook) || len(command) > len(orderbook) && command[len(orderbook)] == ' ' && bytes.HasPrefix(command, orderbook) {
-			return true
+		after, ok := bytes.CutPrefix(bytes.TrimLeftFunc(command, isBlank), orderbook)
+		if !ok {
+			continue
+		}
+		if next, _ := utf8.DecodeRune(after); len(after) == 0 || isBlank(next) {
+			n++
 		}
 	}
-	return false
+	return n
 }
+
+// isBlank reports whether Python, in which existing clients are written, takes r for white space.
+func isBlank(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 // AnnouncesOffer reports whether any command of a public body announces an offer. It goes by the end of the name,
 // "reloffer" or "absoffer", so that new families of offers count as the known ones (protocol.md 5.3, 6.1). It MUST NOT

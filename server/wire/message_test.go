@@ -60,6 +60,37 @@ func TestOffersAreKnownByTheEndOfTheCommand(t *testing.T) {
 	}
 }
 
+func TestOrderbookRequestsAreCountedAsAnyClientReadsThem(t *testing.T) {
+	for body, want := range map[string]int{
+		"orderbook":                     1,
+		"orderbook ":                    1,
+		"orderbook x":                   1,
+		" orderbook":                    1,
+		"orderbook\t":                   1,
+		"orderbook\n":                   1,
+		"\u00a0orderbook":               1,
+		"orderbook\u3000":               1,
+		"\x1corderbook\x1f":             1,
+		"!!orderbook":                   1,
+		"cancel 0!orderbook":            1,
+		"orderbook!orderbook":           2,
+		"orderbook !\torderbook!cancel": 2,
+		"orderbook" + strings.Repeat(" !orderbook", 3600): 3601,
+		"orderbooks":         0,
+		"orderbook\u00e9":    0,
+		"orderbook\x00":      0,
+		"cancel orderbook":   0,
+		"Orderbook":          0,
+		"sw0reloffer 0 1 2!": 0,
+		"":                   0,
+		"!!":                 0,
+	} {
+		if got := OrderbookRequests([]byte(body)); got != want {
+			t.Errorf("%.40q: %d, want %d", body, got, want)
+		}
+	}
+}
+
 func FuzzSplitMessage(f *testing.F) {
 	for _, r := range vectors.Load[vectors.Record](f, "messages.jsonl") {
 		env, err := new(Parser).Parse(bytes.TrimRight(r.Wire(f), "\r\n"))
