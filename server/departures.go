@@ -13,6 +13,8 @@ type departures struct {
 	nicks   map[string]struct{}
 	timer   *time.Timer
 	told    int64 // Server.now of the last announcement; 0: there was none
+
+	announced chan struct{} // closed when those that are noted are taken; nil: none are
 }
 
 // quietDeparture is by how much sooner departures are announced when none were for Options.DepartureDelay: one line then tells
@@ -26,7 +28,7 @@ func (d *departures) add(p *peer) (first bool) {
 		return false
 	}
 	if d.nicks == nil {
-		d.nicks = make(map[string]struct{})
+		d.nicks, d.announced = make(map[string]struct{}), make(chan struct{})
 	}
 	d.nicks[p.nick] = struct{}{}
 	d.entries = append(d.entries, wire.Entry{Nick: p.nick, Location: p.location, Gone: true})
@@ -46,7 +48,10 @@ func (d *departures) take(line func([]byte)) {
 		d.timer = nil
 	}
 	entries := d.entries
-	d.entries, d.nicks = nil, nil
+	if d.announced != nil {
+		close(d.announced) // who waits for it needs the registry's lock to go on
+	}
+	d.entries, d.nicks, d.announced = nil, nil, nil
 	chunkEntries(entries, departureChunk, false, line)
 }
 

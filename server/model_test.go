@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -207,6 +208,9 @@ func (m *model) join(r *rapid.T, nick string) {
 	full := len(m.peers) >= m.s.opt().MaxPeers
 	p.hello(nick, p.location, features...)
 	synctest.Wait()
+	if !taken && !full {
+		m.awaitReturn(p)
+	}
 	if taken {
 		// Everybody has spoken within the last moment, or is asked and will not answer in time for
 		// this step; either way the owner stays, for now.
@@ -232,13 +236,25 @@ func (m *model) join(r *rapid.T, nick string) {
 
 // arrive notes that p is here.
 func (m *model) arrive(p *modelPeer) {
-	for _, e := range m.gone {
-		if e[:wire.NickLen] == p.nick {
-			m.announce() // before its nick is here again
-			break
-		}
+	if m.leaving(p.nick) {
+		m.announce() // before its nick is here again
 	}
 	m.peers = append(m.peers, p)
+}
+
+// leaving reports whether the departure of nick is noted, and not yet announced.
+func (m *model) leaving(nick string) bool {
+	return slices.ContainsFunc(m.gone, func(e string) bool { return e[:wire.NickLen] == nick })
+}
+
+// awaitReturn waits until p, whose nick has just left, is let in: that is when all noted departures are announced.
+func (m *model) awaitReturn(p *modelPeer) {
+	if !m.leaving(p.nick) {
+		return
+	}
+	p.wantLines()
+	time.Sleep(m.s.opt().DepartureDelay)
+	m.announce()
 }
 
 // prove lets somebody prove, or not, that it owns a nick.
@@ -264,6 +280,9 @@ func (m *model) prove(r *rapid.T, i int) {
 	if full {
 		p.wantLines(resultLine(wire.ProofPolicy))
 		return
+	}
+	if incumbent == nil {
+		m.awaitReturn(p)
 	}
 	p.wantLines(resultLine(wire.ProofOK))
 	if incumbent != nil {

@@ -610,3 +610,31 @@ func joinProven(tb testing.TB, addr net.Addr, o prover, l wire.Location, feature
 	c.expectLine(wire.NickResult, string(wire.ProofOK.AppendLine(nil)))
 	return c
 }
+
+// TestTakeOversOfANickArePaidForLikeMessagesToAll: each makes a line to all at once, so together they stay within what is there for
+// deliveries.
+func TestTakeOversOfANickArePaidForLikeMessagesToAll(t *testing.T) {
+	inBubble(t, func(o *Options) { proving(o); o.Deliveries, o.Patience = Rate{1, 10}, time.Second }, func(t *testing.T, s *Server) {
+		stay := joinMem(t, s, testNick(0), wire.Location{})
+		owner := testProver(1)
+		refused := 0
+		for range 40 {
+			p, challenge, handshake := challengeMem(t, s, owner, testLocation(1))
+			p.send(wire.NickProof, owner.proof(t, challenge, handshake))
+			time.Sleep(2 * s.opt().Patience)
+			if got := p.lines(); len(got) != 1 {
+				t.Fatalf("the owner of the nick got %v", got)
+			} else if got[0] != resultLine(wire.ProofOK) {
+				refused++
+				p.wantEnded(s, RefusedRate)
+			}
+		}
+		if n := len(stay.lines()); n < 20 || n+refused > 39 {
+			t.Errorf("%d take-overs, and %d refused", n, refused)
+		}
+		spent := float64(s.opt().Deliveries.Burst) - s.budgets[scarceDeliveries].tokens
+		if spent <= 0 {
+			t.Errorf("they cost nothing: %v", spent)
+		}
+	})
+}

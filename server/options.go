@@ -113,7 +113,7 @@ type Options struct {
 	ConflictTimeout, ConflictSilence time.Duration
 
 	// DepartureDelay is how long departures gather into one line, at most one second or so; a quarter of that when none were
-	// announced for as long.
+	// announced for as long. Who comes back under the same nick waits for that long.
 	DepartureDelay time.Duration
 	// LocationRepeat is how long a receiver is not told the same sender's location again
 	// (protocol.md 6.3). 0 tells it after every private message.

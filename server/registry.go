@@ -63,18 +63,50 @@ func (r *registry) len() int {
 
 // join makes p visible, and queues last, the final line of its handshake, in the same section, so that
 // nothing can precede it (protocol.md 5.2). displace is the owner of the nick that p may replace although it has
-// not proven the nick, or nil; it never replaces an owner that has (protocol.md 7.3).
-// On failure it returns why, and with RefusedNickInUse the owner.
+// not proven the nick, or nil; it never replaces an owner that has (protocol.md 7.3). It is called by who reads from p's
+// connection. On failure it returns why, and with RefusedNickInUse the owner.
+//
+// The departure of who had the nick before goes to all before p joins, and must not cost more than others pay for a line to all: who
+// comes back waits until it is announced with all the others that are noted, at most Options.DepartureDelay, and who takes a nick
+// over, which cannot wait, pays for it.
+func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refused Reason) {
+	c := p.conn
+	for paid := false; ; {
+		old, refused, announced, unpaid := r.tryJoin(p, last, displace, paid)
+		switch {
+		case announced != nil:
+			select {
+			case <-announced:
+				c.clock = r.s.now()
+			case <-r.s.stopping:
+				return nil, RefusedDraining
+			}
+		case unpaid:
+			if paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}); !paid {
+				return nil, RefusedRate
+			}
+		default:
+			return old, refused
+		}
+		if c.ended.Load() != 0 {
+			return nil, RefusedOther // evicted while it waited, and that is why it ends
+		}
+		last.born = r.s.now() // nobody else knows it yet
+	}
+}
+
+// tryJoin is join, unless it returns what p has to wait for, or that a line to all has to be paid for first: then nothing has changed.
 //
 // The order of a take-over is that of protocol.md 6.4: registry switched, departure of the old owner
 // broadcast, old connection closed (by the caller, who gets it in old), new owner told, messages of the new
 // owner.
-func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refused Reason) {
+func (r *registry) tryJoin(p *peer, last *frame, displace *peer, paid bool) (
+	old *peer, refused Reason, announced <-chan struct{}, unpaid bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	incumbent := r.nicks[p.nick]
 	if incumbent != nil && !p.mayReplace(incumbent) && (incumbent != displace || incumbent.verified) {
-		return incumbent, RefusedNickInUse
+		return incumbent, RefusedNickInUse, nil, false
 	}
 	taken, host := len(r.nicks), r.hosts[p.location.Host]
 	if incumbent != nil {
@@ -84,20 +116,25 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 		}
 	}
 	if taken >= r.s.opt().MaxPeers && !p.own {
-		return nil, RefusedFull
+		return nil, RefusedFull, nil, false
 	}
 	if limit := r.s.opt().MaxNicksPerHost; limit > 0 && p.serves() && host >= limit {
-		return nil, RefusedHostFull
+		return nil, RefusedHostFull, nil, false
 	}
 	if incumbent != nil {
+		if !paid && incumbent.knownToOthers() {
+			return nil, ReasonNone, nil, true
+		}
 		incumbent.conn.ended.CompareAndSwap(0, uint32(EvictedDisplaced)) // it speaks for the nick no more
 		r.remove(incumbent)
 		r.depart(incumbent)
-	}
-	if r.departures.has(p.nick) {
-		// A departure that comes after the new owner's first message would make clients believe that
-		// the nick is gone.
-		r.announce()
+		if r.departures.has(p.nick) {
+			// A departure that comes after the new owner's first message would make clients believe that
+			// the nick is gone.
+			r.announce()
+		}
+	} else if r.departures.has(p.nick) {
+		return nil, ReasonNone, r.departures.announced, false
 	}
 	r.nicks[p.nick] = p
 	r.claim(p, p.serves())
@@ -113,7 +150,7 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 	p.conn.queued = p.conn.opened
 	f.add(p.conn)
 	f.mu.Unlock()
-	return incumbent, ReasonNone
+	return incumbent, ReasonNone, nil, false
 }
 
 // leave makes p unknown, unless that has happened before, and announces it in a while.

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jm-directory-server/server/wire"
@@ -106,18 +108,74 @@ func TestDepartureOfANickNobodyHeardOfIsSilent(t *testing.T) {
 	})
 }
 
+// TestDeparturePrecedesTheReturnOfTheSameNick: who comes back waits until its departure is announced, and what it sends meanwhile
+// comes behind that.
 func TestDeparturePrecedesTheReturnOfTheSameNick(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *Server) {
 		stay := joinMem(t, s, testNick(0), wire.Location{})
 		joinMem(t, s, testNick(1), testLocation(1)).m.closeClient()
 		stay.wantLines() // the departure is noted, not yet sent
-		back := joinMem(t, s, testNick(1), testLocation(1))
-		back.send(wire.Pubmsg, back.nick+"!PUBLIC!orderbook")
+		back := connectMem(t, s, 1<<20)
+		back.hello(testNick(1), testLocation(1))
+		back.send(wire.Pubmsg, back.nick+"!PUBLIC!orderbook") // pipelined
+		back.wantLines()
+		time.Sleep(s.opt().DepartureDelay)
 		stay.wantLines(
 			rawMessage{wire.Peerlist, entryOf(testNick(1), testLocation(1)) + ";D"},
 			rawMessage{wire.Pubmsg, back.nick + "!PUBLIC!orderbook"},
 		)
-		back.wantLines()
+		if got := back.lines(); len(got) != 1 || !accepted(t, got[0]) {
+			t.Errorf("who came back got %v", got)
+		}
+	})
+}
+
+// TestNickThatComesAndGoesIsAnnouncedOnceInAWhile: leaving and coming back does not make a line to all each time.
+func TestNickThatComesAndGoesIsAnnouncedOnceInAWhile(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		stay := joinMem(t, s, testNick(0), wire.Location{})
+		delay := s.opt().DepartureDelay
+		const times = 90
+		for range times {
+			p := connectOnCircuit(t, s, 7)
+			p.hello(testNick(1), testLocation(1))
+			synctest.Wait()
+			p.m.closeClient()
+			time.Sleep(10 * delay / times)
+		}
+		if n := len(stay.lines()); n < 5 || n > 11 {
+			t.Errorf("%d lines in 10 times %v", n, delay)
+		}
+		time.Sleep(2 * s.opt().ConflictTimeout)
+		if err := s.consistent(); err != nil || s.Status().Peers != 1 {
+			t.Errorf("%d peers, want one: %v", s.Status().Peers, err)
+		}
+	})
+}
+
+// TestWhoWaitsToComeBackIsNotLost: the server may stop, and the pool may be full, while somebody waits for its own departure.
+func TestWhoWaitsToComeBackIsNotLost(t *testing.T) {
+	inBubble(t, func(o *Options) { o.MaxHandshakes = 1 }, func(t *testing.T, s *Server) {
+		waiting := func() *memPeer {
+			joinMem(t, s, testNick(1), testLocation(1)).m.closeClient()
+			synctest.Wait()
+			p := connectMem(t, s, 1<<20)
+			p.hello(testNick(1), testLocation(1))
+			p.wantLines()
+			return p
+		}
+		back := waiting()
+		connectMem(t, s, 1<<20)
+		time.Sleep(2 * s.opt().DepartureDelay)
+		back.wantEnded(s, EvictedPool)
+		if n := s.Status().Peers; n != 0 {
+			t.Errorf("%d peers, want none", n)
+		}
+		back = waiting()
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		back.wantEnded(s, EvictedShutdown)
 	})
 }
 

@@ -113,8 +113,12 @@ func (c *simConn) judgeHandshake() {
 	if c.accepted() || c.answeredAt < 0 || c.cheats {
 		return
 	}
+	decided := c.answeredAt
+	if !c.refused {
+		decided = c.end() // it waited until its nick's departure was announced, and was replaced at once
+	}
 	for _, d := range c.rivals() { // somebody must have had, or wanted, the nick
-		if d.helloAt <= c.answeredAt && d.end() >= c.helloAt {
+		if d.helloAt <= decided && d.end() >= c.helloAt {
 			return
 		}
 	}
@@ -311,6 +315,9 @@ func (c *simConn) entry() string { return entryOf(c.owner.nick, c.location) }
 
 // announcedBy is when the departure of c is announced at the latest: after the delay, or when the nick is taken again.
 func (c *simConn) announcedBy() time.Duration {
+	if !c.accepted() {
+		return never // it may have waited for the nick after its client had left
+	}
 	at := c.end() + c.s.opt().DepartureDelay
 	for _, d := range c.rivals() {
 		if d.accepted() && d.acceptedAt >= c.end() && d.end() > c.end() {
