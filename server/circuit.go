@@ -16,7 +16,7 @@ type circuit struct {
 
 	// Guarded by circuits.mu.
 	conns  int
-	closes int   // connections closed for violations
+	closes int   // connections closed for violations, since the circuit was last ended
 	unused int64 // Server.now since which it has no connection
 }
 
@@ -56,17 +56,22 @@ func (cs *circuits) join(id uint64, conns int) *circuit {
 	return via
 }
 
-// leave undoes join; closed says that the connection was closed for violations. It returns how many there were.
-func (cs *circuits) leave(via *circuit, now int64, closed bool) (closes int) {
+// leave undoes join; closed says that the connection was closed for violations. It reports whether that was one too many: there are
+// at most so many, 0 for any number, until the circuit is ended, and then they count anew.
+func (cs *circuits) leave(via *circuit, now int64, closed bool, most int) (end bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if via.conns--; via.conns == 0 {
 		via.unused = now
 	}
-	if closed {
-		via.closes++
+	if !closed {
+		return false
 	}
-	return via.closes
+	if via.closes++; most == 0 || via.closes < most {
+		return false
+	}
+	via.closes = 0
+	return true
 }
 
 // sweep forgets circuits that have had no connection for circuitMemory.

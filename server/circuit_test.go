@@ -98,23 +98,13 @@ func TestCircuitIsClosedWhenTooManyOfItsConnectionsHadToBe(t *testing.T) {
 		var mu sync.Mutex
 		var closed []uint64
 		s.CloseCircuits(func(id uint64) { mu.Lock(); closed = append(closed, id); mu.Unlock() })
-		abuse := func(i int) {
-			p := connectOnCircuit(t, s, 7)
-			p.hello(testNick(i), wire.Location{})
-			for range 5 {
-				p.send(wire.Pubmsg, testNick(50)+"!PUBLIC!forged")
-			}
-			p.lines()
-			time.Sleep(10 * time.Second)
-			p.wantEnded(s, ClosedViolation)
-		}
 		bystander := connectOnCircuit(t, s, 7)
 		bystander.hello(testNick(9), wire.Location{})
 		other := connectOnCircuit(t, s, 8)
 		other.hello(testNick(8), wire.Location{})
-		abuse(1)
+		abuse(t, s, 1)
 		bystander.wantConnected()
-		abuse(2)
+		abuse(t, s, 2)
 		bystander.wantEnded(s, EvictedCircuit)
 		other.wantConnected()
 		mu.Lock()
@@ -125,6 +115,57 @@ func TestCircuitIsClosedWhenTooManyOfItsConnectionsHadToBe(t *testing.T) {
 		connectOnCircuit(t, s, 7).wantEnded(s, EvictedBanned)
 		if st := s.Status(); st.CircuitsClosed != 1 {
 			t.Errorf("%d circuits closed", st.CircuitsClosed)
+		}
+	})
+}
+
+// abuse has a connection of circuit 7 closed for violations, unless the circuit is banned.
+func abuse(t *testing.T, s *Server, i int) {
+	p := connectOnCircuit(t, s, 7)
+	p.hello(testNick(i), wire.Location{})
+	for range s.opt().MaxViolations + 2 {
+		p.send(wire.Pubmsg, testNick(50)+"!PUBLIC!forged")
+	}
+	p.lines()
+	time.Sleep(10 * time.Second)
+}
+
+// TestCircuitIsClosedAlsoWhenMoreIsAllowedNoLonger: a bound that is set below what a circuit already has holds from the next time on.
+func TestCircuitIsClosedAlsoWhenMoreIsAllowedNoLonger(t *testing.T) {
+	inBubble(t, func(o *Options) { o.MaxViolations, o.Circuits.MaxCloses = 3, 5 }, func(t *testing.T, s *Server) {
+		for i := range 3 {
+			abuse(t, s, 1+i)
+		}
+		o := s.opt().Options
+		o.Circuits.MaxCloses = 2
+		if err := s.Reload(o); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Status().CircuitsClosed; n != 0 {
+			t.Errorf("%d circuits closed by a reload", n)
+		}
+		abuse(t, s, 5)
+		if n := s.Status().CircuitsClosed; n != 1 {
+			t.Errorf("%d circuits closed, want 1", n)
+		}
+	})
+}
+
+// TestCircuitIsClosedAgainAfterItsBan: who kept on coming while the circuit was banned is remembered, and not let off for it.
+func TestCircuitIsClosedAgainAfterItsBan(t *testing.T) {
+	inBubble(t, func(o *Options) { o.MaxViolations, o.Circuits.MaxCloses, o.Circuits.Ban = 3, 2, time.Hour }, func(t *testing.T, s *Server) {
+		abuse(t, s, 1)
+		abuse(t, s, 2)
+		for until := time.Now().Add(s.opt().Circuits.Ban); time.Now().Before(until); time.Sleep(circuitMemory / 2) {
+			abuse(t, s, 3)
+		}
+		if n := s.Status().CircuitsClosed; n != 1 {
+			t.Errorf("%d circuits closed, want 1", n)
+		}
+		abuse(t, s, 4)
+		abuse(t, s, 5)
+		if n := s.Status().CircuitsClosed; n != 2 {
+			t.Errorf("%d circuits closed, want the same once more", n)
 		}
 	})
 }
@@ -180,7 +221,7 @@ func TestCircuitsWithoutConnectionsAreForgottenWhenThereAreTooMany(t *testing.T)
 	var cs circuits
 	kept := cs.join(1, 10)
 	for id := range uint64(2 * spareCircuits) {
-		cs.leave(cs.join(id+2, 10), 1, false)
+		cs.leave(cs.join(id+2, 10), 1, false, 0)
 	}
 	if n := len(cs.byID); n > 10+spareCircuits {
 		t.Errorf("%d circuits are remembered", n)

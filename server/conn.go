@@ -203,11 +203,8 @@ func (c *conn) leave(reason Reason) {
 	c.f.kill(c, ReasonNone)
 	c.f.mu.Unlock()
 	c.t.close()
-	if c.via != nil {
-		closes := c.s.circuits.leave(c.via, c.s.now(), reason == ClosedViolation)
-		if most := c.s.opt().Circuits.MaxCloses; most > 0 && closes == most && reason == ClosedViolation {
-			c.s.endCircuit(c.via.id)
-		}
+	if c.via != nil && c.s.circuits.leave(c.via, c.s.now(), reason == ClosedViolation, c.s.opt().Circuits.MaxCloses) {
+		c.s.endCircuit(c.via.id)
 	}
 	c.s.pool.remove(c) // only now: whoever is refused and lingers is bounded too
 	c.s.count.reasons[reason].Add(1)
