@@ -7,8 +7,8 @@ import (
 )
 
 // A peerlistCache holds the prepared answer to getpeerlist in both forms. It is made when asked for and the
-// registry has changed, but never takes more than a twentieth of the time: with ten thousand peers coming and
-// going, an answer may be a few milliseconds old.
+// registry has changed, but takes no more than a twentieth of the time, unless that would make an answer older than departures are
+// when they are announced: with ten thousand peers coming and going, it may be a few milliseconds old.
 type peerlistCache struct {
 	s *Server
 
@@ -36,7 +36,10 @@ func (p *peerlistCache) get(features bool) []*frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.s.now()
-	if changes := p.s.registry.changes.Load(); !p.made || changes != p.changes && now-p.at >= p.took*peerlistShare {
+	// took is long after a stall, too, whose cause may be anything. Who is in a list from before it left must not be in an answer
+	// from after its departure was announced.
+	keep := min(p.took*peerlistShare, int64(p.s.opt().DepartureDelay/quietDeparture))
+	if changes := p.s.registry.changes.Load(); !p.made || changes != p.changes && now-p.at >= keep {
 		p.changes, p.at = changes, now
 		p.make(now)
 		p.made, p.took = true, p.s.now()-now

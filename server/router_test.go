@@ -408,6 +408,24 @@ func TestPeerlistIsSplitAndComplete(t *testing.T) {
 	})
 }
 
+// TestPeerlistIsNoOlderThanDepartures: also when making it took long once, nobody is listed whose departure was told before.
+func TestPeerlistIsNoOlderThanDepartures(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		asks, maker := joinMem(t, s, testNick(1), wire.Location{}), joinMem(t, s, testNick(2), testLocation(2))
+		entry := entryOf(maker.nick, testLocation(2))
+		asks.send(wire.GetPeerlist, "")
+		asks.wantLines(rawMessage{wire.Peerlist, entry})
+		s.peerlist.mu.Lock()
+		s.peerlist.took = int64(time.Minute) // a stall
+		s.peerlist.mu.Unlock()
+		maker.m.closeClient()
+		time.Sleep(s.opt().DepartureDelay / quietDeparture)
+		asks.wantLines(rawMessage{wire.Peerlist, entry + ";D"})
+		asks.send(wire.GetPeerlist, "")
+		asks.wantLines(rawMessage{wire.Peerlist, ""})
+	})
+}
+
 // listBytes sums up an answer to getpeerlist, and counts its entries and those with features.
 func listBytes(lines []rawMessage) (bytes, entries, rich int) {
 	for _, m := range lines {
