@@ -139,6 +139,9 @@ func (c *conn) handle(line []byte) Reason {
 	if err != nil {
 		return ClosedMalformed
 	}
+	if c.answersPing(env) {
+		return ReasonNone
+	}
 	if !c.take(classBytes, len(line)+2) {
 		return c.drop(DroppedRateBytes)
 	}

@@ -24,6 +24,25 @@ func TestPingIsAnsweredOrThePeerIsEvicted(t *testing.T) {
 	})
 }
 
+// TestAnswerToAPingCostsNothing: one for each ping, and no more (protocol.md 5.4).
+func TestAnswerToAPingCostsNothing(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		p := joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)
+		time.Sleep(s.opt().PingIdle + s.opt().SweepInterval)
+		p.wantLines(rawMessage{wire.Ping, ""})
+		p.send(wire.Pong, "")
+		p.wantLines()
+		if p.c.limits.buckets != (buckets{}) {
+			t.Error("the answer was charged")
+		}
+		p.send(wire.Pong, "")
+		p.wantLines()
+		if b := p.c.limits.buckets; b[classBytes] == nil || b[classControl] == nil {
+			t.Error("a pong that nobody asked for was not charged")
+		}
+	})
+}
+
 func TestAnyLineCountsAsLifeAfterAPing(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *Server) {
 		p := joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)

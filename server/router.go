@@ -27,10 +27,6 @@ func (s *Server) route(c *conn, env wire.Envelope) Reason {
 		return ClosedPolitely
 	case wire.NickChallenge, wire.NickProof, wire.NickResult:
 		return ClosedProof
-	case wire.Pong:
-		if pinged := c.pinged.Load(); pinged != 0 && c.pinged.CompareAndSwap(pinged, 0) {
-			return ReasonNone // an answer to our probe costs its sender nothing (protocol.md 5.4)
-		}
 	}
 	if !c.take(classControl, 1) {
 		return c.drop(DroppedRateControl)
@@ -47,6 +43,15 @@ func (s *Server) route(c *conn, env wire.Envelope) Reason {
 	return ReasonNone
 }
 
+// answersPing reports whether env is the answer to a ping of ours, which costs its sender nothing (protocol.md 5.4).
+func (c *conn) answersPing(env wire.Envelope) bool {
+	if env.Type != wire.Pong {
+		return false
+	}
+	pinged := c.pinged.Load()
+	return pinged != 0 && c.pinged.CompareAndSwap(pinged, 0)
+}
+
 // drop counts a message that is not forwarded for its sender's fault.
 func (c *conn) drop(reason Reason) Reason {
 	c.s.count.reasons[reason].Add(1)
@@ -56,8 +61,8 @@ func (c *conn) drop(reason Reason) Reason {
 	return ReasonNone
 }
 
-// maxRequests is how many orderbook requests a public message may hold. Clients send one, and a directory may drop more (protocol.md
-// 6.1); the second is let through as other directories do, and paid for.
+// maxRequests is how many orderbook requests a public message may hold. Clients send one, and a directory may drop more
+// (protocol.md 6.1); the second is let through as other directories do, and paid for.
 const maxRequests = 2
 
 // public copies a message to every other peer (protocol.md 6.2).
@@ -152,7 +157,7 @@ func (s *Server) broadcast(fr *frame, from *peer) {
 func (s *Server) private(c *conn, line []byte) Reason {
 	m, err := wire.SplitMessage(line)
 	if err == nil && string(m.To) == s.nick && string(m.From) == c.peer.nick {
-		// The answer to an orderbook probe, which costs its sender nothing; otherwise it means nothing.
+		// The answer to an orderbook probe, which costs its sender nothing but its bytes; otherwise it means nothing.
 		if c.probed.Swap(0) == 0 && !c.take(classControl, 1) {
 			return c.drop(DroppedRateControl)
 		}
