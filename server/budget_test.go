@@ -153,8 +153,8 @@ func TestOrderbookIsDroppedWithinTheWindowOnly(t *testing.T) {
 	})
 }
 
-// TestOrderbookIsOneHoweverItIsWritten: what any client takes for a request, with blanks around or behind another command, comes out
-// of the same window.
+// TestOrderbookIsOneHoweverItIsWritten: what any client takes for a request, with blanks around or behind another command,
+// comes out of the same window.
 func TestOrderbookIsOneHoweverItIsWritten(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *Server) {
 		taker, maker := joinMem(t, s, testNick(1), wire.Location{}), joinMem(t, s, testNick(2), testLocation(2))
@@ -169,7 +169,8 @@ func TestOrderbookIsOneHoweverItIsWritten(t *testing.T) {
 	})
 }
 
-// TestOrderbooksInOneMessageArePaidForEach: two in one message are two for the makers and for the budget, and more are not passed on.
+// TestOrderbooksInOneMessageArePaidForEach: two in one message are two for the makers and for the budget, and more are not
+// passed on.
 func TestOrderbooksInOneMessageArePaidForEach(t *testing.T) {
 	inBubble(t, func(o *Options) { o.OrderbookWindow = 0 }, func(t *testing.T, s *Server) {
 		taker, maker := joinMem(t, s, testNick(1), wire.Location{}), joinMem(t, s, testNick(2), testLocation(2))
@@ -189,8 +190,8 @@ func TestOrderbooksInOneMessageArePaidForEach(t *testing.T) {
 	})
 }
 
-// TestNoMessageOfATakerHasMakersClosed: makers answer each request in a message, as the reference client does, and stay within what
-// they may send.
+// TestNoMessageOfATakerHasMakersClosed: makers answer each request in a message, as the reference client does, and stay
+// within what they may send.
 func TestNoMessageOfATakerHasMakersClosed(t *testing.T) {
 	for _, requests := range []int{1, 2, 3, 100, 3601} {
 		inBubble(t, nil, func(t *testing.T, s *Server) {

@@ -56,8 +56,8 @@ func (cs *circuits) join(id uint64, conns int) *circuit {
 	return via
 }
 
-// leave undoes join; closed says that the connection was closed for violations. It reports whether that was one too many: there are
-// at most so many, 0 for any number, until the circuit is ended, and then they count anew.
+// leave undoes join; closed says that the connection was closed for violations. It reports whether that was one too many:
+// there are at most so many, 0 for any number, until the circuit is ended, and then they count anew.
 func (cs *circuits) leave(via *circuit, now int64, closed bool, most int) (end bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

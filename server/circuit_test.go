@@ -130,7 +130,8 @@ func abuse(t *testing.T, s *Server, i int) {
 	time.Sleep(10 * time.Second)
 }
 
-// TestCircuitIsClosedAlsoWhenMoreIsAllowedNoLonger: a bound that is set below what a circuit already has holds from the next time on.
+// TestCircuitIsClosedAlsoWhenMoreIsAllowedNoLonger: a bound that is set below what a circuit already has holds from the next
+// time on.
 func TestCircuitIsClosedAlsoWhenMoreIsAllowedNoLonger(t *testing.T) {
 	inBubble(t, func(o *Options) { o.MaxViolations, o.Circuits.MaxCloses = 3, 5 }, func(t *testing.T, s *Server) {
 		for i := range 3 {
@@ -153,7 +154,7 @@ func TestCircuitIsClosedAlsoWhenMoreIsAllowedNoLonger(t *testing.T) {
 
 // TestCircuitIsClosedAgainAfterItsBan: who kept on coming while the circuit was banned is remembered, and not let off for it.
 func TestCircuitIsClosedAgainAfterItsBan(t *testing.T) {
-	inBubble(t, func(o *Options) { o.MaxViolations, o.Circuits.MaxCloses, o.Circuits.Ban = 3, 2, time.Hour }, func(t *testing.T, s *Server) {
+	inBubble(t, func(o *Options) { o.MaxViolations, o.Circuits.MaxCloses = 3, 2 }, func(t *testing.T, s *Server) {
 		abuse(t, s, 1)
 		abuse(t, s, 2)
 		for until := time.Now().Add(s.opt().Circuits.Ban); time.Now().Before(until); time.Sleep(circuitMemory / 2) {

@@ -30,10 +30,15 @@
 //
 // They are taken in this order, and never held across I/O:
 //
+//	Server.reload      changes of the options, one at a time
 //	peerlistCache.mu   the prepared peer list
 //	locationChecks.mu  the checks that wait; never together with the one above
 //	registry.mu        nicks, hosts, departures not yet announced
 //	flusher.mu         outboxes and broadcast set of one flusher; one flusher's lock at a time
+//
+// Within Server.reload or alone, and taking no other: budget.mu (who waits for a budget), circuits.mu (what is known of
+// circuits), sharedBuckets.mu (the token buckets of one circuit) and ownNicks.mu (the nicks under which the directory looks
+// at itself).
 //
 // Three are held for a moment within any of these or none, and take no other: poller.mu, socket.mu and pressure.mu.
 // Three are taken alone: handshakePool.mu (connections that have not finished their handshake), Server.mu (the

@@ -399,6 +399,7 @@ func (s *Server) consistent() error {
 	members := 0
 	for _, f := range s.flushers {
 		f.mu.Lock()
+		defer f.mu.Unlock() // after an error, too, or Shutdown never ends
 		backlog := 0
 		for i, c := range f.members {
 			members++
@@ -431,7 +432,6 @@ func (s *Server) consistent() error {
 		if backlog > f.backlog { // connections that are not members may add to it
 			return fmt.Errorf("backlog says %d bytes, is %d", f.backlog, backlog)
 		}
-		f.mu.Unlock()
 	}
 	hosts := map[string]int{}
 	for nick, p := range s.registry.nicks {

@@ -611,8 +611,8 @@ func joinProven(tb testing.TB, addr net.Addr, o prover, l wire.Location, feature
 	return c
 }
 
-// TestTakeOversOfANickArePaidForLikeMessagesToAll: each makes a line to all at once, so together they stay within what is there for
-// deliveries.
+// TestTakeOversOfANickArePaidForLikeMessagesToAll: each makes a line to all at once, so together they stay within what is
+// there for deliveries.
 func TestTakeOversOfANickArePaidForLikeMessagesToAll(t *testing.T) {
 	inBubble(t, func(o *Options) { proving(o); o.Deliveries, o.Patience = Rate{1, 10}, time.Second }, func(t *testing.T, s *Server) {
 		stay := joinMem(t, s, testNick(0), wire.Location{})

@@ -31,12 +31,14 @@ type Options struct {
 	// MaxPeers bounds handshaked peers; the next one is answered with accepted=false.
 	MaxPeers int
 	// MaxHandshakes bounds connections that have not finished their handshake. Above it the oldest
-	// of them is closed, so that idle connections cannot keep honest clients out.
+	// of them is closed, so that idle connections cannot keep honest clients out. Those that still wait for their part of
+	// Handshakes do not count; there are about as many of them at most.
 	MaxHandshakes int
 	// MaxNicksPerHost bounds peers that claim the same onion host (protocol.md 6.4: the claim is
 	// unproven, so it is never exclusive). Those of whom LocationCheck found that they are not there do not count.
 	MaxNicksPerHost int
-	// HandshakeTimeout bounds the time from accept to a complete handshake line.
+	// HandshakeTimeout bounds the time for a complete handshake line, from when the connection has got its part of Handshakes and of
+	// Circuits.Handshakes. For that it waits at most ten seconds after its accept.
 	HandshakeTimeout time.Duration
 	// NickAuth says which clients have to prove that their nick is theirs: NickAuthPrefer, NickAuthRequire
 	// or NickAuthDisabled.

@@ -7,8 +7,8 @@ import (
 )
 
 // A peerlistCache holds the prepared answer to getpeerlist in both forms. It is made when asked for and the
-// registry has changed, but takes no more than a twentieth of the time, unless that would make an answer older than departures are
-// when they are announced: with ten thousand peers coming and going, it may be a few milliseconds old.
+// registry has changed, but takes no more than a twentieth of the time, unless that would make an answer older than
+// departures are when they are announced: with ten thousand peers coming and going, it may be a few milliseconds old.
 type peerlistCache struct {
 	s *Server
 

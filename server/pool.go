@@ -13,7 +13,8 @@ type handshakePool struct {
 	oldest, newest *conn
 }
 
-// setMax changes the bound; what is above it leaves as others come.
+// setMax changes the bound. Nobody is closed for it: what is above it stays until its handshake ends, and each that comes
+// pushes one out.
 func (p *handshakePool) setMax(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -66,9 +66,9 @@ func (r *registry) len() int {
 // not proven the nick, or nil; it never replaces an owner that has (protocol.md 7.3). It is called by who reads from p's
 // connection. On failure it returns why, and with RefusedNickInUse the owner.
 //
-// The departure of who had the nick before goes to all before p joins, and must not cost more than others pay for a line to all: who
-// comes back waits until it is announced with all the others that are noted, at most Options.DepartureDelay, and who takes a nick
-// over, which cannot wait, pays for it.
+// The departure of who had the nick before goes to all before p joins, and must not cost more than others pay for a line to
+// all: who comes back waits until it is announced with all the others that are noted, at most Options.DepartureDelay, and who
+// takes a nick over, which cannot wait, pays for it.
 func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refused Reason) {
 	c := p.conn
 	for paid := false; ; {
@@ -95,11 +95,12 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 	}
 }
 
-// tryJoin is join, unless it returns what p has to wait for, or that a line to all has to be paid for first: then nothing has changed.
+// tryJoin is join, unless it returns what p has to wait for, or that a line to all has to be paid for first: then nothing has
+// changed.
 //
 // The order of a take-over is that of protocol.md 6.4: registry switched, departure of the old owner
-// broadcast, old connection closed (by the caller, who gets it in old), new owner told, messages of the new
-// owner.
+// broadcast, new owner told, messages of the new owner. Only the old connection is closed later, by the caller, who gets it in
+// old: that makes no difference, as it has spoken for nobody since the switch.
 func (r *registry) tryJoin(p *peer, last *frame, displace *peer, paid bool) (
 	old *peer, refused Reason, announced <-chan struct{}, unpaid bool) {
 	r.mu.Lock()

@@ -51,9 +51,9 @@ var (
 	orderbook = []byte("orderbook")
 )
 
-// OrderbookRequests returns how many commands of a public body are orderbook, each of which makers may answer with a private message
-// (protocol.md 6.1). What stands for one is what any client takes for one: the reference client looks at the first word only,
-// joinmarket-ng trims white space, as Python knows it. It MUST NOT allocate.
+// OrderbookRequests returns how many commands of a public body are orderbook, each of which makers may answer with a private
+// message (protocol.md 6.1). What stands for one is what any client takes for one: the reference client looks at the first
+// word only, joinmarket-ng trims white space, as Python knows it. It MUST NOT allocate.
 func OrderbookRequests(body []byte) (n int) {
 	for more := true; more; {
 		var command []byte
