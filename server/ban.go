@@ -162,9 +162,9 @@ func (l *banList) remove(id string) (Ban, bool) {
 	return Ban{}, false
 }
 
-// keep brings the journal up to date after b was put or removed, and returns its error. It writes what is true when it is its turn,
-// not what was when b changed: however many wait for the disk, and in whatever order they get there, the journal ends with what is in
-// force.
+// keep brings the journal up to date after b was put or removed, and returns its error. It writes what is true when it is
+// its turn, not what was when b changed: however many wait for the disk, and in whatever order they get there, the journal
+// ends with what is in force.
 func (l *banList) keep(b Ban) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()

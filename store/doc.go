@@ -16,12 +16,12 @@
 //
 // # Damage
 //
-// bbolt reads a file through a memory map and follows its page numbers without looking: a bad one panics,
-// faults, or recurses for ever, also in goroutines of bbolt where nothing can recover it. So Open reads the file first
-// and checks each page itself (image.go), then, through bbolt, each record. What fails is moved aside, never
-// deleted at once, and an empty file takes its place. A record of the history that is wrong costs no ban: only the minutes, hours or
-// days that it is among begin anew, and the file as it was is copied aside. While the store is open, each use of bbolt turns panics
-// and faults into errors; after one, bbolt's own state is not to be trusted, and all later uses are refused.
+// bbolt reads a file through a memory map and follows its page numbers without looking: a bad one panics, faults, or
+// recurses for ever, also in goroutines of bbolt where nothing can recover it. So Open reads the file first and checks each
+// page itself (image.go), then, through bbolt, each record. What fails is moved aside, never deleted at once, and an empty
+// file takes its place. A record of the history that is wrong costs no ban: only the minutes, hours or days that it is
+// among begin anew, and the file as it was is copied aside. While the store is open, each use of bbolt turns panics and
+// faults into errors; after one, bbolt's own state is not to be trusted, and all later uses are refused.
 //
 // # Who waits
 //

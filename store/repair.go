@@ -18,9 +18,9 @@ type historyError struct {
 // Unwrap returns what is wrong with the first of them.
 func (e *historyError) Unwrap() error { return e.error }
 
-// beginHistoryAnew replaces those resolutions of the history that have damaged records by empty ones, once a copy of the file is put
-// aside. Where the disk takes neither, they stay as they are: they can be neither read nor added to, which Health says from the first
-// minute on, and bans are kept all the same.
+// beginHistoryAnew replaces those resolutions of the history that have damaged records by empty ones, once a copy of the
+// file is put aside. Where the disk takes neither, they stay as they are: they can be neither read nor added to, which
+// Health says from the first minute on, and bans are kept all the same.
 func (s *Store) beginHistoryAnew(path string, e *historyError) {
 	s.opened.Damage, s.opened.HistoryOnly = fmt.Errorf("%s: %w", path, e), true
 	aside, err := copyAside(path, s.file)

@@ -37,8 +37,8 @@ func TestUnbanOfABanThatTheStoreDoesNotHaveIsNoFailure(t *testing.T) {
 	}
 }
 
-// TestDamagedStoreIsInTheStatus guards that the operator hears of bans that are gone elsewhere than in the log, and is not told so where
-// they are kept.
+// TestDamagedStoreIsInTheStatus guards that the operator hears of bans that are gone elsewhere than in the log, and is not
+// told so where they are kept.
 func TestDamagedStoreIsInTheStatus(t *testing.T) {
 	log, _ := logtest.NewNullLogger()
 	dir := t.TempDir()
