@@ -220,6 +220,7 @@ func TestKickEndsWhomItNames(t *testing.T) {
 		if _, err := s.Kick(Target{Nick: testNick(9)}); !errors.Is(err, ErrNobody) {
 			t.Errorf("kick of nobody: %v", err)
 		}
+		time.Sleep(s.opt().DepartureDelay)
 		joinMem(t, s, testNick(1), testLocation(1)) // a kick is no ban
 	})
 }

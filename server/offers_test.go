@@ -58,6 +58,7 @@ func TestOffersAreCountedByTypeWhileTheirPeerIsHere(t *testing.T) {
 		// The same nick on another connection: what the old one offered is gone with it.
 		s.find(Target{Nick: other.nick})[0].evict(EvictedKicked)
 		other.lines()
+		time.Sleep(s.opt().DepartureDelay)
 		joinMem(t, s, testNick(2), wire.Location{})
 		wantOffers(t, s, nil)
 	})
