@@ -180,7 +180,7 @@ func TestObserverGoesOnLookingWhileTheDiskHangs(t *testing.T) {
 			o.st = server.Status{Public: uint64(i * 100)}
 			unlock()
 		}
-		if r := obs.rates(); r.Public != 100 {
+		if r := obs.rates(); r.Public < 80 || r.Public > 120 { // what came in the same moment as a look may count or not
 			t.Errorf("%v public messages a second", r.Public)
 		}
 		time.Sleep(2 * time.Hour) // nothing is sent any more, and the disk hangs
