@@ -27,6 +27,9 @@ title() { printf '\n%s\n%s\n%s\n\n' "$(printf '=%.0s' {1..78})" "$1" "$(printf '
 text() {
   if [[ -n $debian ]] && grep -q 'Apache License' "$1" && grep -q 'TERMS AND CONDITIONS' "$1"; then
     echo "Apache License, Version 2.0: see $common/Apache-2.0."
+  elif [[ -n $debian ]] && grep -q 'Version 2, June 1991' "$1"; then # up to the text of the GPL, which ends the file
+    sed '/^ *GNU GENERAL PUBLIC LICENSE$/,$d' "$1"
+    echo "GNU General Public License, version 2: see $common/GPL-2."
   else
     cat "$1"
   fi
