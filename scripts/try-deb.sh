@@ -177,8 +177,7 @@ rm -f "$system/etc/systemd/system/jm-directory-server.service" # the mask of the
 echo '[Service]' >"$system/etc/systemd/system/jm-directory-server.service"
 in_dpkg --purge jm-directory-server
 there $state/onion/hs_ed25519_secret_key
-there $config
-say "purge after \"install\": state and configuration kept"
+say "purge after \"install\": state kept"
 rm "$system/etc/systemd/system/jm-directory-server.service"
 in_dpkg -i /next.deb
 
