@@ -250,21 +250,14 @@ func (c *conn) linger(flush, drain time.Duration) {
 }
 
 // send queues one message to this connection alone.
-func (c *conn) send(t wire.Type, line []byte) {
-	fr, err := newFrame(t, line, c.s.now())
-	if err != nil {
-		c.s.count.reasons[DroppedTooLong].Add(1)
-		return
-	}
-	defer fr.release()
-	c.f.mu.Lock()
-	defer c.f.mu.Unlock()
-	c.f.push(c, fr)
-}
+func (c *conn) send(t wire.Type, line []byte) { c.queueOne(t, line, false) }
 
 // probe has the connection's client asked for a sign of life, before everything else that waits for it: the time for its answer is
 // running already, and what waits may take a slow circuit longer than that.
-func (c *conn) probe(t wire.Type, line []byte) {
+func (c *conn) probe(t wire.Type, line []byte) { c.queueOne(t, line, true) }
+
+// queueOne queues one message to this connection alone, behind what waits for it or first.
+func (c *conn) queueOne(t wire.Type, line []byte, first bool) {
 	fr, err := newFrame(t, line, c.s.now())
 	if err != nil {
 		c.s.count.reasons[DroppedTooLong].Add(1)
@@ -273,7 +266,11 @@ func (c *conn) probe(t wire.Type, line []byte) {
 	defer fr.release()
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
-	c.f.pushFirst(c, fr)
+	if first {
+		c.f.pushFirst(c, fr)
+	} else {
+		c.f.push(c, fr)
+	}
 }
 
 // log writes one debug line about the connection. Names only with Options.UnsafeLog.
