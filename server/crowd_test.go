@@ -127,9 +127,10 @@ func TestPublicBytesStayBelowWhatAnOutboxHolds(t *testing.T) {
 }
 
 // TestOneCircuitDoesNotUseUpTheHandshakesOfAll: with the budget of handshakes used up, circuits get their turn one after the other,
-// however many connections wait on one of them.
+// however many connections wait on one of them. A circuit that is new waits for two rounds of the others at most: for those whose turn
+// it is, and for those of the next who asked before.
 func TestOneCircuitDoesNotUseUpTheHandshakesOfAll(t *testing.T) {
-	inBubble(t, func(o *Options) { o.Handshakes = Rate{PerSecond: 2, Burst: 1} }, func(t *testing.T, s *Server) {
+	inBubble(t, func(o *Options) { o.Handshakes = Rate{PerSecond: 3, Burst: 1} }, func(t *testing.T, s *Server) {
 		for i := range 5 * maxAdmitting {
 			p := connectOnCircuit(t, s, uint64(7+i%5))
 			p.hello(testNick(10+i), wire.Location{})
