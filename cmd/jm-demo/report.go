@@ -48,7 +48,7 @@ func newReport(out io.Writer) *report {
 // step tells that who did what.
 func (r *report) step(who, format string, args ...any) {
 	seconds := fmt.Sprintf("%5.1f s  ", time.Since(r.start).Seconds())
-	what := cut(fmt.Sprintf(format, args...), width-len(seconds)-whoWidth-2)
+	what := terminal.Fit(fmt.Sprintf(format, args...), width-len(seconds)-whoWidth-2)
 	pad := strings.Repeat(" ", max(whoWidth-terminal.Width(who), 0)+2)
 	role, _, _ := strings.Cut(who, " ")
 	r.write(r.paint(dim, seconds) + r.paint(roleColours[role], who) + pad + what)
@@ -57,7 +57,7 @@ func (r *report) step(who, format string, args ...any) {
 // end tells how it went, over the whole width.
 func (r *report) end(format string, args ...any) {
 	seconds := fmt.Sprintf("%5.1f s  ", time.Since(r.start).Seconds())
-	r.write(r.paint(dim, seconds) + r.paint(bold, cut(fmt.Sprintf(format, args...), width-len(seconds))))
+	r.write(r.paint(dim, seconds) + r.paint(bold, terminal.Fit(fmt.Sprintf(format, args...), width-len(seconds))))
 }
 
 // failure tells why the demo ends, and what the log of source said last. It is not cut: it is there to be
@@ -68,7 +68,7 @@ func (r *report) failure(err error, source string, lines []string) {
 		if i > 0 {
 			start = "  "
 		}
-		r.write(r.paint(red, start+visible(line)))
+		r.write(r.paint(red, start+terminal.Printable(line, ' ')))
 	}
 	if len(lines) > 0 {
 		r.write("the last lines in the log of the " + source + ":")
@@ -80,7 +80,7 @@ func (r *report) failure(err error, source string, lines []string) {
 
 // log shows a line of somebody's log.
 func (r *report) log(source, line string) {
-	r.write(r.paint(dim, "  "+source+" | "+visible(line)))
+	r.write(r.paint(dim, "  "+source+" | "+terminal.Printable(line, ' ')))
 }
 
 func (r *report) paint(colour, text string) string {
@@ -95,8 +95,3 @@ func (r *report) write(line string) {
 	defer r.mu.Unlock()
 	fmt.Fprintln(r.out, line) // nobody is left to be told that it cannot be written
 }
-
-// cut makes text printable and at most n columns wide.
-func cut(text string, n int) string { return terminal.Cut(visible(text), n, "…") }
-
-func visible(text string) string { return terminal.Printable(text, ' ') }

@@ -37,7 +37,7 @@ func (p *progress) show(format string, args ...any) {
 		return
 	}
 	p.last, p.shown = time.Now(), true
-	fmt.Fprint(p.out, "\r\x1b[K"+cut(fmt.Sprintf(format, args...), width-1))
+	fmt.Fprint(p.out, "\r\x1b[K"+terminal.Fit(fmt.Sprintf(format, args...), width-1))
 }
 
 // clear takes the line away.

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/wire"
 )
 
@@ -163,10 +164,10 @@ func (r *reader) answer(p *peer, text []byte, at int64) {
 		r.drop(p, err.Error())
 		return
 	case !hello.Accepted:
-		r.drop(p, cut(hello.MOTD, 100))
+		r.drop(p, terminal.Fit(hello.MOTD, 100))
 		return
 	case hello.Network != r.fleet.network:
-		r.drop(p, fmt.Sprintf("the directory is of network %s", cut(hello.Network, 16)))
+		r.drop(p, fmt.Sprintf("the directory is of network %s", terminal.Fit(hello.Network, 16)))
 		return
 	}
 	p.mu.Lock()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // Between these lines of a document stands what report has written, and is written anew.
@@ -214,7 +216,7 @@ func (s *summary) write(w *strings.Builder, version string) {
 	fmt.Fprintln(w)
 	var all []string
 	for what, n := range s.wrong {
-		all = append(all, fmt.Sprintf("- %s (%d times)\n", visible(what), n))
+		all = append(all, fmt.Sprintf("- %s (%d times)\n", terminal.Printable(what, ' '), n))
 	}
 	slices.Sort(all)
 	w.WriteString(strings.Join(all, ""))
@@ -235,7 +237,7 @@ func machine() string {
 		return model
 	}
 	gib := float64(memory.Totalram) * float64(memory.Unit) / (1 << 30)
-	return fmt.Sprintf("%s, %d cores, %.0f GiB, Linux %s", visible(model), runtime.NumCPU(), gib, unix.ByteSliceToString(name.Release[:]))
+	return fmt.Sprintf("%s, %d cores, %.0f GiB, Linux %s", terminal.Printable(model, ' '), runtime.NumCPU(), gib, unix.ByteSliceToString(name.Release[:]))
 }
 
 // replaceReport puts text between the marks of a document.

@@ -41,11 +41,11 @@ func (r *report) writeTable(w io.Writer) error {
 		if x.Server != nil && x.Server.CPUPerMillion > 0 {
 			cpu = number(x.Server.CPUPerMillion)
 		}
-		title := cut(x.Title, 54)
+		title := terminal.Fit(x.Title, 54)
 		for i, f := range x.Figures {
 			value := number(f.value) + " " + f.label
 			if i > 0 {
-				line("  %s", cut(value, width-2))
+				line("  %s", terminal.Fit(value, width-2))
 				continue
 			}
 			if terminal.Width(title)+1+terminal.Width(value) > leftColumns {
@@ -72,7 +72,7 @@ func (r *report) writeTable(w io.Writer) error {
 		b.WriteByte('\n')
 	}
 	for _, n := range notes {
-		for _, l := range terminal.Wrap("", visible(n), 2, width) {
+		for _, l := range terminal.Wrap("", terminal.Printable(n, ' '), 2, width) {
 			line("%s", l)
 		}
 	}
@@ -121,8 +121,3 @@ func number(v float64) string {
 	}
 	return sign + s
 }
-
-// cut makes text printable and at most n columns wide.
-func cut(text string, n int) string { return terminal.Cut(visible(text), n, "…") }
-
-func visible(text string) string { return terminal.Printable(text, ' ') }

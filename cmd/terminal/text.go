@@ -36,6 +36,9 @@ func Cut(text string, columns int, mark string) string {
 	return seen.Truncate(text, max(columns, 0), mark)
 }
 
+// Fit makes text printable, by blanks, and at most so many columns wide, with … where it was cut.
+func Fit(text string, columns int) string { return Cut(Printable(text, ' '), columns, "…") }
+
 // Wrap breaks printable text behind first at its blanks, into lines of that many columns; those after the first begin with
 // indent blanks. A word that is longer stays whole, on a line of its own: it may be something to copy.
 func Wrap(first, text string, indent, columns int) (lines []string) {

@@ -58,6 +58,14 @@ func TestCutKeepsWhatFits(t *testing.T) {
 	}
 }
 
+func TestWhatFitsIsPrintableAndSaysThatItWasCut(t *testing.T) {
+	for in, want := range map[string]string{"": "", "a\tb\x1bc": "a b c", "\r\n\a\b\f\v": "      ", "abcdef": "abcdef", "abcdefg": "abcde…"} {
+		if got := Fit(in, 6); got != want {
+			t.Errorf("Fit(%q, 6) = %q, not %q", in, got, want)
+		}
+	}
+}
+
 func TestWrapBreaksAtBlanks(t *testing.T) {
 	for _, c := range []struct {
 		first, text     string
