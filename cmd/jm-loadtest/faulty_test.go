@@ -3,13 +3,22 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"jm-directory-server/server"
 	"jm-directory-server/server/wire"
 )
+
+// impatient shortens the wait for what a fake directory never sends, to a time in which it sends all else.
+func impatient(t *testing.T) {
+	usual := patience
+	patience = 700 * time.Millisecond
+	t.Cleanup(func() { patience = usual })
+}
 
 // TestEnvelopesOfOtherDirectoriesAreRead guards that a directory may write them as it likes.
 func TestEnvelopesOfOtherDirectoriesAreRead(t *testing.T) {
@@ -181,6 +190,7 @@ func TestFullDirectoryIsReportedByOthersToo(t *testing.T) {
 }
 
 func TestIncompletePeerlistIsFound(t *testing.T) {
+	impatient(t)
 	d := &fakeDirectory{}
 	d.onQuery = func(c *fakePeer) {
 		var list []byte
@@ -194,6 +204,39 @@ func TestIncompletePeerlistIsFound(t *testing.T) {
 	code, p, table := measures(t, "peerlist --peers 6 --rounds 1 --joins 1 --target "+d.run(t))
 	if f := p.Results[0].Faults; code != exitFailed || f.Lost != 1 {
 		t.Errorf("exit code %d, %+v\n%s", code, f, table)
+	}
+	if ms, ok := p.Results[0].Figures["milliseconds_to_last_entry"]; ok || p.Results[0].Latency != nil {
+		t.Errorf("a list that was never complete has %g ms to its last entry\n%s", ms, table)
+	}
+}
+
+// TestRoundsWithoutAllAnswersHaveNoTime has a directory take a request for the orderbook once only, as ours does within
+// limits.orderbook_window, or never: what was not answered took no 0 ms.
+func TestRoundsWithoutAllAnswersHaveNoTime(t *testing.T) {
+	impatient(t)
+	const makers = 4
+	for taken, percent := range map[int32]float64{1: 100. / 3, 0: 0} {
+		d, asked := &fakeDirectory{}, atomic.Int32{}
+		d.mangle = func(_ int, line []byte) [][]byte {
+			if len(line) < 150 && asked.Add(1) > taken*makers { // the question, to one maker
+				return nil
+			}
+			return [][]byte{line}
+		}
+		code, p, table := measures(t, fmt.Sprintf("orderbook --makers %d --rounds %d --target %s", makers, 2*taken+1, d.run(t)))
+		ms, ok := p.Results[0].Figures["milliseconds_to_last_answer"]
+		if code != exitFailed || ok != (taken > 0) || ok && ms <= 0 || math.Abs(p.Results[0].Figures["complete_percent"]-percent) > 1e-6 {
+			t.Errorf("taken %d times: exit code %d, %g ms (%t)\n%s", taken, code, ms, ok, table)
+		}
+	}
+}
+
+// TestDeparturesThatNobodyHearsOfHaveNoTime has a directory that tells nobody.
+func TestDeparturesThatNobodyHearsOfHaveNoTime(t *testing.T) {
+	impatient(t)
+	code, p, table := measures(t, "churn --peers 4 --share 0.25 --joins 1 --target "+(&fakeDirectory{}).run(t))
+	if ms, ok := p.Results[0].Figures["milliseconds_to_last_notice"]; code != exitFailed || ok || p.Results[0].Faults.Lost != 3 {
+		t.Errorf("exit code %d, %g ms (%t)\n%s", code, ms, ok, table)
 	}
 }
 

@@ -30,7 +30,7 @@ with a --rate below the limits.
 	private    private messages between --pairs. Each pair keeps --window in flight; with --light one message at a
 	           time is under way, there and back, for its latency
 	orderbook  a taker asks for the orderbook, each of --makers answers with one message of 650 bytes; --rounds
-	           times. The figure is the median of the times to the last answer
+	           times. The figure is the median of the times to the last answer, of rounds with all answers
 	slow       --slow of the peers never read: deliveries and latency of the others meanwhile, and the time until
 	           the directory has ended the slow ones, for at most --duration
 	overload   first how many public messages --peers can be sent, then --factor times as many, while --pairs of other
@@ -39,7 +39,8 @@ with a --rate below the limits.
 	churn      a --share of the peers leaves at once: time until the last of the others was told of the last of
 	           them, and whether anybody else was ended
 	reconnect  all peers drop and come back at once, with the same nicks, again each second while they are refused
-	peerlist   one peer asks for the list of all others, --rounds times: time to the last entry, largest line
+	peerlist   one peer asks for the list of all others, --rounds times: time to the last entry of complete
+	           lists, largest line
 	soak       for --duration: announcements, private messages, a taker that asks for the orderbook every 15 s, and
 	           visitors that come and go; --rate counts the messages of the first two
 	all        a set of all these, one after the other, each with peers of its own: up to 10000 of them, about two
