@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -21,11 +22,12 @@ import (
 type archive struct {
 	log    logrus.FieldLogger
 	path   string
-	store  *store.Store // nil: see err
-	err    error        // why there is no store
-	since  time.Time    // of err
-	damage string       // what was found damaged, "" for nothing
-	told   bool         // that a sample could not be kept; used by the observer's keeping goroutine only
+	store  *store.Store  // nil: see err
+	err    error         // why there is no store
+	since  time.Time     // of err
+	damage string        // what was found damaged, "" for nothing
+	told   atomic.Bool   // that a sample could not be kept
+	lost   atomic.Uint64 // samples that were given up, because too many waited for the disk
 }
 
 // openArchive opens the store in the state directory. It never fails: what is wrong is logged and shown in the status.
@@ -104,12 +106,22 @@ func (a *archive) keep(s admin.Sample) {
 	}
 	err := a.store.Append(store.Sample(s))
 	switch {
-	case err != nil && !a.told:
+	case err != nil && !a.told.Swap(true):
 		a.log.WithError(err).Error("the store takes nothing: the history has a gap; the directory goes on")
-	case err == nil && a.told:
+	case err == nil && a.told.Swap(false):
 		a.log.Info("the store takes samples again")
 	}
-	a.told = err != nil
+}
+
+// lose counts a sample that the disk was too slow for, as a write that failed, and logs it as keep does. It does not wait for the disk.
+func (a *archive) lose() {
+	if a.store == nil {
+		return
+	}
+	a.lost.Add(1)
+	if !a.told.Swap(true) {
+		a.log.Error("the disk does not answer: the history has a gap; the directory goes on")
+	}
 }
 
 // history returns samples of that span; see admin.Source.
@@ -148,7 +160,7 @@ func (a *archive) health() admin.Store {
 		return admin.Store{Problem: a.err.Error(), Since: a.since}
 	}
 	h := a.store.Health()
-	s := admin.Store{OK: h.OK, Problem: h.LastError, Failed: h.Failed, Damage: a.damage, MovedTo: a.store.Opened().MovedAside}
+	s := admin.Store{OK: h.OK, Problem: h.LastError, Failed: h.Failed + a.lost.Load(), Damage: a.damage, MovedTo: a.store.Opened().MovedAside}
 	if !h.OK {
 		s.Since = h.Since
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"go.etcd.io/bbolt"
@@ -34,6 +35,22 @@ func TestUnbanOfABanThatTheStoreDoesNotHaveIsNoFailure(t *testing.T) {
 	}
 	if err := s.Unban(b.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSampleThatIsGivenUpIsAFailedWrite guards that a disk that hangs is seen in numbers, and logged once until it answers.
+func TestSampleThatIsGivenUpIsAFailedWrite(t *testing.T) {
+	log, hook := logtest.NewNullLogger()
+	a := openArchive(t.TempDir(), log)
+	defer a.close()
+	a.lose()
+	a.lose()
+	if h := a.health(); h.Failed != 2 || len(hook.Entries) != 1 {
+		t.Errorf("%d failed writes, %d lines in the log; want 2 and 1", h.Failed, len(hook.Entries))
+	}
+	a.keep(admin.Sample{Start: time.Now().UTC().Truncate(samplePeriod), Span: samplePeriod})
+	if h := a.health(); h.Failed != 2 || hook.LastEntry().Message != "the store takes samples again" {
+		t.Errorf("%d failed writes, logged last %q", h.Failed, hook.LastEntry().Message)
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 const (
 	// startExtension is how much longer than now the start may take: told again and again until READY.
 	startExtension = time.Minute
-	// stopExtension is what stopping may take on top of shutdown_timeout: Tor's own end.
-	stopExtension = 15 * time.Second
+	// stopExtension is what stopping may take on top of shutdown_timeout: Tor's own end, and then diskPatience.
+	stopExtension = 20 * time.Second
 )
 
 // A notifier tells the service manager ($NOTIFY_SOCKET, sd_notify(3)) how the server is. Without one it does

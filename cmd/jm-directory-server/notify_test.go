@@ -90,7 +90,7 @@ func TestReadyComesAfterTheDescriptorAndStopIsTold(t *testing.T) {
 	wantTold(t, told, "RELOADING=1")
 	wantTold(t, told, "READY=1", "STATUS=configuration is not reloaded: motd: bad")
 	cancel()
-	wantTold(t, told, "STOPPING=1", "EXTEND_TIMEOUT_USEC=20000000")
+	wantTold(t, told, "STOPPING=1", "EXTEND_TIMEOUT_USEC=25000000")
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

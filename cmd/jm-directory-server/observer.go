@@ -27,6 +27,7 @@ type observer struct {
 	ready  func() bool        // clients can reach the directory
 	check  func() admin.Check // the self-check
 	keep   func(admin.Sample) // takes a sample, one after the other; it may take its time
+	lose   func()             // counts a sample that is given up; it never waits
 
 	mu    sync.Mutex
 	looks []look // the last ones, oldest first
@@ -77,6 +78,8 @@ func (o *observer) run(ctx context.Context) {
 			if !l.at.Truncate(samplePeriod).Equal(m.first.at.Truncate(samplePeriod)) {
 				if len(samples) < waitingSamples {
 					samples <- m.sample()
+				} else {
+					o.lose()
 				}
 				m = newMinute(l)
 			}

@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"jm-directory-server/server"
 	"jm-directory-server/server/admin"
@@ -20,6 +24,7 @@ type observed struct {
 	effort int
 	ready  bool
 	kept   []admin.Sample
+	lost   int
 }
 
 // lock locks the numbers and returns what unlocks them.
@@ -29,7 +34,7 @@ func (o *observed) observer() *observer {
 	return &observer{
 		status: func() server.Status { defer o.lock()(); return o.st }, check: func() admin.Check { defer o.lock()(); return o.check },
 		effort: func() int { defer o.lock()(); return o.effort }, ready: func() bool { defer o.lock()(); return o.ready },
-		keep: func(s admin.Sample) { o.kept = append(o.kept, s) },
+		keep: func(s admin.Sample) { o.kept = append(o.kept, s) }, lose: func() { o.lost++ },
 	}
 }
 
@@ -157,6 +162,30 @@ func TestClockThatIsSetCostsNoCount(t *testing.T) {
 	}
 }
 
+// TestStopGivesUpADiskThatHangs: a sample hangs in the store, and with it all that comes later.
+func TestStopGivesUpADiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, hook := logtest.NewNullLogger()
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &supervision{d: &daemon{log: log}, source: &adminSource{kept: &archive{}}, cancel: cancel, endCheck: cancel}
+		obs := (&observed{}).observer()
+		hang := make(chan struct{})
+		obs.keep = func(admin.Sample) { <-hang }
+		s.work.Go(func() { obs.run(ctx) })
+		time.Sleep(3 * samplePeriod)
+		begin := time.Now()
+		s.end()
+		if took := time.Since(begin); took != diskPatience {
+			t.Errorf("the stop took %v, want %v", took, diskPatience)
+		}
+		if e := hook.LastEntry(); e == nil || e.Level != logrus.ErrorLevel || !strings.Contains(e.Message, "the disk does not answer") {
+			t.Errorf("logged %v", e)
+		}
+		close(hang)
+		synctest.Wait()
+	})
+}
+
 // TestObserverGoesOnLookingWhileTheDiskHangs: rates go on, and the minutes of that time are kept when the disk works again.
 func TestObserverGoesOnLookingWhileTheDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -192,6 +221,9 @@ func TestObserverGoesOnLookingWhileTheDiskHangs(t *testing.T) {
 		<-ended
 		if n := len(kept); n != waitingSamples+2 { // one was being kept
 			t.Errorf("%d samples are kept", n)
+		}
+		if all := 2*60 + 1; o.lost != all-waitingSamples-1 { // two hours and a minute, of which one was being kept
+			t.Errorf("%d samples count as lost, want %d", o.lost, all-waitingSamples-1)
 		}
 		if !slices.IsSortedFunc(kept, time.Time.Compare) {
 			t.Errorf("out of order: %v", kept)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"jm-directory-server/server"
 	"jm-directory-server/server/admin"
@@ -36,7 +37,7 @@ func (d *daemon) supervise(srv *server.Server) (*supervision, error) {
 	s.source = &adminSource{Server: srv, d: d, kept: kept}
 	o := &observer{
 		status: srv.Status, check: s.source.lastCheck, effort: s.source.effort, ready: s.source.ready,
-		keep: kept.keep,
+		keep: kept.keep, lose: kept.lose,
 	}
 	s.source.rates = o.rates
 	s.work.Go(func() { o.run(ctx) })
@@ -109,10 +110,25 @@ func (s *supervision) stopping() {
 	s.endCheck()
 }
 
-// end ends all of it, the store last.
+// diskPatience is how long a stop waits for the disk.
+const diskPatience = 5 * time.Second
+
+// end ends all of it, the store last. It gives up a disk that hangs: what waits for it then ends with the process, which the store
+// survives at any time.
 func (s *supervision) end() {
 	s.endCheck()
 	s.cancel()
-	s.work.Wait()
-	s.source.kept.close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.work.Wait()
+		s.source.kept.close()
+	}()
+	patience := time.NewTimer(diskPatience)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+		s.d.log.Error("the disk does not answer: the store is not closed, and the last minutes of the history are lost")
+	}
 }
