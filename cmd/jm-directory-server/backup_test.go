@@ -5,13 +5,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"jm-directory-server/onion"
 )
@@ -178,6 +181,160 @@ func TestFailedRestoreTakesItsChangesBack(t *testing.T) {
 	list, err := os.ReadDir(state)
 	if text, e := os.ReadFile(filepath.Join(state, "store.db")); err != nil || e != nil || string(text) != "old" || len(list) != 2 {
 		t.Errorf("%q, %v, %v, %v", text, list, err, e)
+	}
+}
+
+// TestRestoreGoesOnBehindOneThatWasKilled guards that half a copy which that one has left is in nobody's way.
+func TestRestoreGoesOnBehindOneThatWasKilled(t *testing.T) {
+	b, state := testBackup(t), t.TempDir()
+	var plain bytes.Buffer
+	if err := b.write(&plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(state, "store.db.restored"), []byte("half a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&restore{stateDir: state, stderr: io.Discard}).run(t.Context(), &plain); err != nil {
+		t.Fatal(err)
+	}
+	list, _ := filepath.Glob(filepath.Join(state, "store.db*")) // the pattern is a good one
+	if text, err := os.ReadFile(filepath.Join(state, "store.db")); err != nil || string(text) != "saved" || len(list) != 1 {
+		t.Errorf("%q, %v, %v", text, err, list)
+	}
+}
+
+// TestOldFileStaysUntilTheNewOneIsThere guards that a restore which is killed while it copies leaves no gap: a server that finds no
+// configuration would look for its key elsewhere.
+func TestOldFileStaysUntilTheNewOneIsThere(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	if err := unix.Mkfifo(from, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	moved := make(chan error, 1)
+	go func() { moved <- (&restore{}).move(t.Context(), from, to, to+".old") }()
+	w, err := os.OpenFile(from, os.O_WRONLY, 0) // returns when the copy has begun
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(to); err != nil || string(text) != "old" {
+		t.Errorf("while it is copied: %q, %v", text, err)
+	}
+	if _, err := w.WriteString("new"); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(w.Close(), <-moved); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{to: "new", to + ".old": "old"} {
+		if text, err := os.ReadFile(name); err != nil || string(text) != want {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+}
+
+// TestOldKeyIsNamedAlsoWhenTheRestFails guards that nobody has to look for it.
+func TestOldKeyIsNamedAlsoWhenTheRestFails(t *testing.T) {
+	b, state := testBackup(t), t.TempDir()
+	var plain, said bytes.Buffer
+	if err := b.write(&plain); err != nil {
+		t.Fatal(err)
+	}
+	old := testBackup(t).key
+	if _, err := onion.InstallKey(state, old, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(state, "store.db.restored/in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&restore{stateDir: state, replace: true, stderr: &said}).run(t.Context(), &plain); err == nil {
+		t.Fatal("restored")
+	}
+	if !strings.Contains(said.String(), "the old key is kept in "+onion.KeyDir(state)+"-"+old.Address()) {
+		t.Errorf("said %q", &said)
+	}
+}
+
+// TestRestoreUnpacksNoKey guards that one that is killed leaves no copy of the key where it unpacked the rest: at no time is it
+// in a file but those of the key's own directory, and of that one in the making.
+func TestRestoreUnpacksNoKey(t *testing.T) {
+	b, state := testBackup(t), t.TempDir()
+	var plain bytes.Buffer
+	if err := b.write(&plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.key.WriteDir(filepath.Join(state, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := os.ReadFile(filepath.Join(state, "elsewhere/hs_ed25519_secret_key"))
+	if err := errors.Join(err, os.RemoveAll(filepath.Join(state, "elsewhere"))); err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	look := func() {
+		looks++
+		err := filepath.WalkDir(state, func(name string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() || filepath.Dir(name) == onion.KeyDir(state) {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			if bytes.Contains(text, secret) {
+				t.Errorf("look %d: the key is in %s", looks, name)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := (&restore{stateDir: state, stderr: io.Discard}).run(lookedAt{t.Context(), look}, &plain); err != nil || looks < 5 {
+		t.Errorf("%v, %d looks", err, looks)
+	}
+}
+
+// lookedAt is a context that calls look whenever it is asked.
+type lookedAt struct {
+	context.Context
+	look func()
+}
+
+func (l lookedAt) Err() error { l.look(); return nil }
+
+// TestSavedConfigurationThatCannotBeUsedNamesNoDirectory restores what a later version may have written: the key is put nowhere by
+// chance, but where --state-dir says.
+func TestSavedConfigurationThatCannotBeUsedNamesNoDirectory(t *testing.T) {
+	dir := t.TempDir()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("STATE_DIRECTORY", filepath.Join(dir, "default"))
+	b, idFile, out := testBackup(t), filepath.Join(dir, "id"), filepath.Join(dir, "b.age")
+	b.config = filepath.Join(dir, "later.toml")
+	for name, text := range map[string]string{idFile: id.String(), b.config: "not_yet_known = 1"} {
+		if err := os.WriteFile(name, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.save(out, []age.Recipient{id.Recipient()}); err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	args := []string{"restore", out, "--identity", idFile, "--config", filepath.Join(dir, "cfg/c.toml")}
+	if code := execute(args, io.Discard, &text); code != exitFailed || !strings.Contains(text.String(), "not_yet_known") || !strings.Contains(text.String(), "--state-dir") {
+		t.Errorf("exit code %d: %s", code, &text)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 3 {
+		t.Errorf("%v, %v: want the files of the test only", list, err)
+	}
+	if code := execute(append(args, "--state-dir", filepath.Join(dir, "mine")), io.Discard, &text); code != exitOK {
+		t.Errorf("exit code %d: %s", code, &text)
+	}
+	if key, err := onion.LoadKey(onion.KeyDir(filepath.Join(dir, "mine"))); err != nil || key != b.key {
+		t.Errorf("another key: %v", err)
 	}
 }
 

@@ -140,14 +140,15 @@ func describeFile(name, file string) (manifestEntry, error) {
 	return manifestEntry{name, fi.Mode().Perm(), n, hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
-// unpacked is a backup whose content lies in a directory, all of it verified.
+// unpacked is a backup, all of it verified. What is in it lies in a directory, but for the key, of which there should be no copy
+// if we are killed.
 type unpacked struct {
 	manifest
 	dir string
 	key onion.SecretKey
 }
 
-// unpack reads the tar into dir, which is empty and private, and verifies all of it.
+// unpack reads the tar, all but the key into dir, which is empty and private, and verifies all of it.
 func unpack(r io.Reader, dir string) (*unpacked, error) {
 	u := &unpacked{dir: dir}
 	t := tar.NewReader(r)
@@ -181,7 +182,12 @@ func unpack(r io.Reader, dir string) (*unpacked, error) {
 		if h.Typeflag != tar.TypeReg || h.Name != e.Name || h.Size != e.Size {
 			return nil, fmt.Errorf("%s is not what the manifest says", e.Name)
 		}
-		if err := unpackEntry(t, e, filepath.Join(dir, filepath.FromSlash(e.Name))); err != nil {
+		if e.Name == keyEntry {
+			err = u.takeKey(t, e)
+		} else {
+			err = unpackEntry(t, e, filepath.Join(dir, filepath.FromSlash(e.Name)))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
@@ -191,15 +197,29 @@ func unpack(r io.Reader, dir string) (*unpacked, error) {
 	if _, err := io.Copy(io.Discard, r); err != nil { // the last chunk is verified when it is read
 		return nil, err
 	}
-	found, err := onion.ReadKey(filepath.Join(dir, keyEntry))
-	if err != nil {
-		return nil, err
-	}
-	if u.key = found.Key; u.key.Address() != u.Address {
+	switch {
+	case !seen[keyEntry]:
+		return nil, errors.New("there is no key in it")
+	case u.key.Address() != u.Address:
 		return nil, errors.New("the key has another address than the manifest says")
 	}
 	return u, nil
 }
+
+// takeKey reads the key of the backup.
+func (u *unpacked) takeKey(r io.Reader, e manifestEntry) error {
+	text, err := io.ReadAll(io.LimitReader(r, maxKeyInput))
+	if err != nil {
+		return noEOF(err)
+	}
+	if describe(e.Name, e.Mode, text) != e {
+		return errContent
+	}
+	u.key, err = onion.ParseKeyStream(text)
+	return err
+}
+
+var errContent = errors.New("the content is not what the manifest says")
 
 func unpackEntry(r io.Reader, e manifestEntry, file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -215,7 +235,7 @@ func unpackEntry(r io.Reader, e manifestEntry, file string) error {
 		return noEOF(err)
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != e.SHA256 {
-		return errors.New("the content is not what the manifest says")
+		return errContent
 	}
 	if err := f.Sync(); err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -28,10 +27,12 @@ func newRestoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Bring back what backup saved",
-		Long: `Decrypts and verifies a backup, and only then puts the key and the store into
-the state directory and the configuration to where --config says or run looks
-for it. Another identity or another configuration is not replaced without
---replace, and then kept aside. The server must not be running.`,
+		Long: `Decrypts and verifies a backup, and only then puts the configuration to where
+--config says or run looks for it, and the key and the store into the state
+directory. If the restored configuration means another one than is meant here,
+asks whether to use that; without a terminal --state-dir answers. Another
+identity or another configuration is not replaced without --replace, and then
+kept aside. The server must not be running.`,
 		Example: `  jm-directory-server restore directory.age
   jm-directory-server restore directory.age --identity key.txt`,
 		Args: oneArg("FILE"),
@@ -58,23 +59,27 @@ for it. Another identity or another configuration is not replaced without
 			return err
 		}
 		defer end()
-		lock, err := lockForChange(e.StateDir)
+		name, text, plain := savedConfig(plain)
+		where, err := whereRestored(cmd, e.StateDir, to, name, text)
+		if err != nil {
+			return fmt.Errorf("restore %s: %w", args[0], err)
+		}
+		lock, err := lockForChange(where.stateDir)
 		if err != nil {
 			return err
 		}
 		defer lock.Close()
-		r := &restore{stateDir: e.StateDir, configTo: to, replace: bool(*replace), stderr: cmd.ErrOrStderr()}
-		r.stateDirGiven = cmd.Flags().Changed("state-dir")
-		r.stateDirOf = func(config string) (string, error) {
-			e, err := loadConfig(request{file: config, getenv: os.Getenv, root: os.Geteuid() == 0})
-			if err != nil || e.origins["state_dir"].source != fromFile {
-				return "", err
-			}
-			return e.StateDir, nil
+		r := &restore{stateDir: where.stateDir, configTo: to, replace: bool(*replace), stderr: cmd.ErrOrStderr()}
+		if where.remark != "" {
+			r.said = append(r.said, oneLine(where.remark))
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, unix.SIGTERM)
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 		defer stop()
+		context.AfterFunc(ctx, stop) // a second signal ends it at once
 		if err := r.run(ctx, plain); err != nil {
+			if ctx.Err() != nil {
+				err = fmt.Errorf("interrupted: %w", err)
+			}
 			return fmt.Errorf("restore %s: %w; %s", args[0], err, r.outcome)
 		}
 		warnOfCredential(cmd.ErrOrStderr())
@@ -123,9 +128,6 @@ type restore struct {
 	configTo string // "" for where run looks
 	replace  bool
 	stderr   io.Writer
-	// stateDirOf is the state_dir that a configuration sets, "" for none; stateDirGiven says that somebody has named stateDir.
-	stateDirOf    func(config string) (string, error)
-	stateDirGiven bool
 
 	from    *unpacked
 	undo    []func() error
@@ -133,7 +135,7 @@ type restore struct {
 	outcome string // of a failure, in words
 }
 
-// restoreFolder begins the names of folders in the state directory that hold what was unpacked, the key with it.
+// restoreFolder begins the names of folders in the state directory that hold what was unpacked: all but the key.
 const restoreFolder = ".restore-"
 
 // run verifies everything before it changes anything. The key comes first, in one step: what is killed or fails after that leaves
@@ -149,6 +151,9 @@ func (r *restore) run(ctx context.Context, plain io.Reader) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	if r.from, err = unpack(whileWanted{ctx, plain}, dir); err != nil {
+		if wanted := ctx.Err(); wanted != nil {
+			return wanted
+		}
 		return fmt.Errorf("corrupt or cut short: %w", err)
 	}
 	if err := r.checkKey(); err != nil {
@@ -169,8 +174,8 @@ func (r *restore) run(ctx context.Context, plain io.Reader) (err error) {
 		return err
 	}
 	r.outcome = "the key is restored, and nothing else"
-	if aside != "" {
-		r.said = append(r.said, "the old key is kept in "+aside)
+	if aside != "" { // said at once: it is so whatever comes
+		fmt.Fprintln(r.stderr, "the old key is kept in "+aside)
 	}
 	defer func() {
 		for i := len(r.undo) - 1; i >= 0 && err != nil; i-- {
@@ -197,7 +202,7 @@ func (r *restore) run(ctx context.Context, plain io.Reader) (err error) {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if err := r.move(file, to, to+stamp); err != nil {
+		if err := r.move(ctx, file, to, to+stamp); err != nil {
 			return err
 		}
 	}
@@ -217,20 +222,6 @@ func (r *restore) removeLeftovers() error {
 		}
 	}
 	return err
-}
-
-// whileWanted ends a stream when the context ends.
-type whileWanted struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read implements io.Reader.
-func (w whileWanted) Read(b []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.r.Read(b)
 }
 
 // checkKey refuses another identity, before anything is changed.
@@ -264,11 +255,7 @@ func (r *restore) config() (string, error) {
 				to = filepath.Join(r.stateDir, name)
 			}
 		}
-		file := filepath.Join(r.from.dir, filepath.FromSlash(e.Name))
-		if err := r.checkStateDir(file); err != nil {
-			return "", err
-		}
-		content, err := os.ReadFile(file)
+		content, err := os.ReadFile(filepath.Join(r.from.dir, filepath.FromSlash(e.Name)))
 		if err != nil {
 			return "", err
 		}
@@ -288,91 +275,4 @@ func (r *restore) config() (string, error) {
 		return to, nil
 	}
 	return "", nil
-}
-
-// checkStateDir sees to it that a server with this configuration finds the key where it will be: otherwise it would make a new
-// one, and with it a new address.
-func (r *restore) checkStateDir(config string) error {
-	looks, err := r.stateDirOf(config)
-	switch {
-	case err != nil:
-		r.said = append(r.said, "the configuration is restored as it was, and has mistakes: "+why(err))
-	case looks == "" || sameDir(looks, r.stateDir):
-	case !r.stateDirGiven:
-		return fmt.Errorf("its configuration has state_dir %s, and %s is meant here: say with --state-dir where the key is to go", looks, r.stateDir)
-	default:
-		r.said = append(r.said, fmt.Sprintf("the configuration has state_dir %s: change that, or start the server with --state-dir %s", looks, r.stateDir))
-	}
-	return nil
-}
-
-// move puts file to its place, and what was there aside.
-func (r *restore) move(file, to, aside string) error {
-	if _, err := os.Lstat(to); err == nil {
-		if err := os.Rename(to, aside); err != nil {
-			return err
-		}
-		r.undo = append(r.undo, func() error { return os.Rename(aside, to) })
-		r.said = append(r.said, "the old file is kept in "+aside)
-	}
-	// The configuration may be on another file system.
-	fresh := to + ".restored"
-	if err := copyFile(file, fresh); err != nil {
-		return err
-	}
-	if err := os.Rename(fresh, to); err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	r.undo = append(r.undo, func() error { return os.Remove(to) })
-	return nil
-}
-
-// makeFolderForAll makes a folder that all may read, and those above it that are missing: the service is another user than who
-// restores its configuration.
-func makeFolderForAll(dir string) error {
-	defer unix.Umask(unix.Umask(0o022))
-	return os.MkdirAll(dir, 0o755)
-}
-
-// copyFile copies content, mode and owner.
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	fi, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && err == nil && os.Geteuid() == 0 {
-		err = out.Chown(int(st.Uid), int(st.Gid))
-	}
-	if err == nil {
-		err = out.Chmod(fi.Mode().Perm())
-	}
-	if err == nil {
-		err = out.Sync()
-	}
-	if err = errors.Join(err, out.Close()); err != nil {
-		return errors.Join(err, os.Remove(to))
-	}
-	return nil
-}
-
-// giveToOwner gives a file to the owner of a directory, if we are root.
-func giveToOwner(file, dir string) error {
-	fi, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		return os.Lchown(file, int(st.Uid), int(st.Gid))
-	}
-	return nil
 }

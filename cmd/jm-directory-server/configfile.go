@@ -41,12 +41,16 @@ func readConfigFile(name string) ([]setting, problems, error) {
 	if len(text) > maxConfigFile {
 		return nil, nil, fmt.Errorf("config file: %s is larger than %d bytes", name, maxConfigFile)
 	}
-	if filepath.Ext(name) == ".env" {
-		settings, ps := parseEnv(name, string(text))
-		return settings, ps, nil
-	}
-	settings, ps := parseTOML(name, string(text))
+	settings, ps := parseConfig(name, string(text))
 	return settings, ps, nil
+}
+
+// parseConfig returns the settings of the text of a file; its name tells the format.
+func parseConfig(name, text string) ([]setting, problems) {
+	if filepath.Ext(name) == ".env" {
+		return parseEnv(name, text)
+	}
+	return parseTOML(name, text)
 }
 
 // parseTOML returns the settings of a TOML text. Unknown keys and syntax errors are problems; types and

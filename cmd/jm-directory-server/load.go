@@ -17,6 +17,7 @@ var defaultConfigFile = "/etc/jm-directory-server/config.toml"
 // A request is what decides the configuration: the flags, the environment, who runs the server.
 type request struct {
 	file      string    // --config; empty: defaultConfigFile, if there is one
+	text      []byte    // what file says, where it is not there yet; nil: read it
 	flags     []setting // in any order
 	unlimited bool      // --unlimited
 	getenv    func(string) string
@@ -94,6 +95,11 @@ func (l *loader) file(r request) ([]setting, error) {
 		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
+	}
+	if r.text != nil {
+		settings, ps := parseConfig(name, string(r.text))
+		l.problems = append(l.problems, ps...)
+		return settings, nil
 	}
 	settings, ps, err := readConfigFile(name)
 	if err != nil {
