@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,7 +43,7 @@ func (l keyFiles) wipe() {
 }
 
 // InstallKey puts key in the state directory (created 0700), in one step: a
-// crash leaves the old key or the new one. It does nothing if that identity is
+// crash leaves the old key or the new one, and what ClearKeyDirs clears. It does nothing if that identity is
 // there already. For another one, or files that cannot be verified, the error
 // wraps ErrOtherKey; with replace these are kept, and aside is the directory,
 // named after their address. Run by root, the files get the owner of the state
@@ -67,21 +68,17 @@ func InstallKey(stateDir string, key SecretKey, replace bool) (aside string, err
 		switch {
 		case err == nil && old.Key.public == key.public:
 			return "", nil
+		case replace:
+			if aside, err = unusedName(asideName(dir, old, err)); err != nil {
+				return "", err
+			}
 		case err == nil:
-			aside = dir + "-" + old.Key.Address()
-			err = fmt.Errorf("%w: %s holds the key of %s", ErrOtherKey, dir, old.Key.Address())
+			return "", fmt.Errorf("%w: %s holds the key of %s", ErrOtherKey, dir, old.Key.Address())
 		default:
-			aside = dir + "-unverified-" + time.Now().UTC().Format("20060102T150405Z")
-			err = fmt.Errorf("%w, and cannot be verified: %w", ErrOtherKey, err)
-		}
-		if !replace {
-			return "", err
-		}
-		if aside, err = unusedName(aside); err != nil {
-			return "", err
+			return "", fmt.Errorf("%w, and cannot be verified: %w", ErrOtherKey, err)
 		}
 	}
-	fresh, err := os.MkdirTemp(stateDir, ".onion-") // mode 0700
+	fresh, err := os.MkdirTemp(stateDir, freshKeyDir) // mode 0700
 	if err != nil {
 		return "", err
 	}
@@ -98,6 +95,12 @@ func InstallKey(stateDir string, key SecretKey, replace bool) (aside string, err
 		return "", err
 	}
 	if occupied {
+		written := fresh
+		fresh = filepath.Join(stateDir, swapKeyDir+strings.TrimPrefix(filepath.Base(written), freshKeyDir))
+		if err := os.Rename(written, fresh); err != nil {
+			fresh = written
+			return "", err
+		}
 		done, err = exchange(fresh, dir, aside)
 	} else {
 		err = os.Rename(fresh, dir) // over an empty directory, too
@@ -131,6 +134,15 @@ func exchange(fresh, dir, aside string) (done bool, err error) {
 		return false, errors.Join(err, os.Rename(aside, dir))
 	}
 	return true, nil
+}
+
+// asideName is where the key in dir is kept when another takes its place: err is
+// why it could not be verified, if so.
+func asideName(dir string, old FoundKey, err error) string {
+	if err == nil {
+		return dir + "-" + old.Key.Address()
+	}
+	return dir + "-unverified-" + time.Now().UTC().Format("20060102T150405Z")
 }
 
 // unusedName is name, or name with the first number that makes it unused.
@@ -174,7 +186,7 @@ func (k SecretKey) WriteDir(dir string) (err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return err
 	}
-	fresh, err := os.MkdirTemp(parent, ".onion-")
+	fresh, err := os.MkdirTemp(parent, ".key-") // parent may be a state directory whose lock is another's
 	if err != nil {
 		return err
 	}

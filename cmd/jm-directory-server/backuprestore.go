@@ -142,7 +142,11 @@ const restoreFolder = ".restore-"
 // no configuration whose server would make another. Of the rest, changes are taken back when one fails.
 func (r *restore) run(ctx context.Context, plain io.Reader) (err error) {
 	r.outcome = "nothing was changed"
-	if err := r.removeLeftovers(); err != nil {
+	kept, err := clearLeftovers(r.stateDir)
+	for _, old := range kept {
+		fmt.Fprintln(r.stderr, "an old key, whose replacement was interrupted, is kept in "+old)
+	}
+	if err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(r.stateDir, restoreFolder)
@@ -211,17 +215,6 @@ func (r *restore) run(ctx context.Context, plain io.Reader) (err error) {
 		fmt.Fprintln(r.stderr, s)
 	}
 	return nil
-}
-
-// removeLeftovers removes what a restore that was killed has unpacked. The lock of the state directory says that none is under way.
-func (r *restore) removeLeftovers() error {
-	list, err := os.ReadDir(r.stateDir)
-	for _, e := range list {
-		if strings.HasPrefix(e.Name(), restoreFolder) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(r.stateDir, e.Name())))
-		}
-	}
-	return err
 }
 
 // checkKey refuses another identity, before anything is changed.

@@ -89,6 +89,13 @@ func (d *daemon) run() error {
 		return err
 	}
 	defer lock.Close()
+	kept, err := clearLeftovers(d.StateDir)
+	if len(kept) > 0 { // their names have an address, which is not for the log
+		d.log.Warn("an old key, whose replacement was interrupted, is kept beside the one in use")
+	}
+	if err != nil {
+		d.log.WithError(err).Warn("the start goes on")
+	}
 	if err := raiseFileLimit(&d.Config, d.log); err != nil {
 		return err
 	}

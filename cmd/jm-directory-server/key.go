@@ -138,6 +138,13 @@ func warnOfCredential(w io.Writer) {
 // installKey puts the key in the state directory, and says what happened to another one. The address is
 // the only line on standard output.
 func installKey(cmd *cobra.Command, stateDir string, key onion.SecretKey, replace bool) error {
+	kept, err := clearLeftovers(stateDir)
+	for _, old := range kept {
+		fmt.Fprintf(cmd.ErrOrStderr(), "an old key, whose replacement was interrupted, is kept in %s\n", old)
+	}
+	if err != nil {
+		return err
+	}
 	aside, err := onion.InstallKey(stateDir, key, replace)
 	if errors.Is(err, onion.ErrOtherKey) {
 		return fmt.Errorf("%w: --replace puts it aside", err)

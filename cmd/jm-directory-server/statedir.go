@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"jm-directory-server/onion"
 )
 
 // directories fills in the directories that nobody named, and makes all of them absolute.
@@ -114,6 +117,30 @@ func lockStateDir(dir string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// clearLeftovers removes what a command that was killed has left in the state directory, whose lock the caller has: a key in the
+// making, and what of a backup was unpacked. An old key that was about to be put aside is, and kept says where.
+func clearLeftovers(dir string) (kept []string, err error) {
+	if kept, err = onion.ClearKeyDirs(dir); err != nil {
+		return kept, fmt.Errorf("state directory: what a killed command has left: %w", err)
+	}
+	list, err := os.ReadDir(dir)
+	for _, e := range list {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), restoreFolder) {
+			continue
+		}
+		fi, e2 := e.Info()
+		if e2 != nil {
+			err = errors.Join(err, e2)
+		} else if st, ok := fi.Sys().(*syscall.Stat_t); ok && (os.Geteuid() == 0 || int(st.Uid) == os.Geteuid()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return kept, fmt.Errorf("state directory: what a killed restore has left: %w", err)
+	}
+	return kept, nil
 }
 
 func writePID(f *os.File) error {
