@@ -45,6 +45,7 @@ does age.`,
 		if err != nil {
 			return err
 		}
+		tellWarnings(cmd.ErrOrStderr(), found)
 		b := &backup{key: found.Key, stateDir: e.StateDir}
 		if b.store, err = storeFiles(e.StateDir); err != nil {
 			return err

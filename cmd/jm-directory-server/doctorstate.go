@@ -60,7 +60,7 @@ func (d *doctor) checkKey() {
 		d.warn(check, "set tor.ephemeral = false on a public directory", "a throw-away one: the address changes with each start")
 		return
 	}
-	_, source, err := currentKey(&d.Config)
+	found, source, err := currentKey(&d.Config)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.ok(check, "none yet: the first start makes one; \"key import\" brings one along")
@@ -70,6 +70,9 @@ func (d *doctor) checkKey() {
 		d.fail(check, "put back a copy (\"restore\", \"key import\"); do not delete anything before", "%s", why(err))
 	default:
 		d.ok(check, "is good, from the %s", source)
+		for _, text := range found.Warnings {
+			d.warn(check, "", "%s", text)
+		}
 	}
 }
 

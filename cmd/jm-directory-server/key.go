@@ -117,15 +117,27 @@ func keyCredential(getenv func(string) string) string {
 	return name
 }
 
-// currentKey is the key that run would use with c, and where it is. The error wraps fs.ErrNotExist if the
-// first run has yet to make one.
+// currentKey is the key that run would use with c, and where it is. It warns of a service that uses another one. The error wraps
+// fs.ErrNotExist if the first run has yet to make one.
 func currentKey(c *Config) (found onion.FoundKey, source string, err error) {
 	if name := keyCredential(os.Getenv); name != "" {
 		found, err = onion.ReadKey(name)
 		return found, "credential", err
 	}
 	found, err = onion.ReadKeyDir(onion.KeyDir(c.StateDir))
+	if other := installedService.otherKey(c.StateDir, found.Key); other != "" && err == nil {
+		found.Warnings = append(found.Warnings, other)
+	} else if other != "" {
+		err = fmt.Errorf("%w; %s", err, other)
+	}
 	return found, "state directory", err
+}
+
+// tellWarnings passes on what there is to know of a key that was found.
+func tellWarnings(w io.Writer, found onion.FoundKey) {
+	for _, text := range found.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", oneLine(text))
+	}
 }
 
 // warnOfCredential says that a change of the key in the state directory changes nothing yet.

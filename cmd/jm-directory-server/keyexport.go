@@ -35,6 +35,7 @@ error.`,
 		if err != nil {
 			return err
 		}
+		tellWarnings(cmd.ErrOrStderr(), found)
 		if args[0] == "-" {
 			err = found.Key.WriteTar(cmd.OutOrStdout())
 		} else if err = found.Key.WriteDir(args[0]); errors.Is(err, fs.ErrExist) {

@@ -91,8 +91,6 @@ func readKey(cmd *cobra.Command, name string) (onion.FoundKey, error) {
 	if err != nil {
 		return found, err
 	}
-	for _, w := range found.Warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
-	}
+	tellWarnings(cmd.ErrOrStderr(), found)
 	return found, nil
 }

@@ -47,9 +47,7 @@ from the state directory or from a credential of the service manager.`,
 		if err != nil {
 			return err
 		}
-		for _, w := range found.Warnings {
-			fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
-		}
+		tellWarnings(cmd.ErrOrStderr(), found)
 		public := found.Key.PublicKey()
 		d := keyDescription{
 			Address: found.Key.Address(), PublicKey: hex.EncodeToString(public[:]), Fingerprint: found.Key.Fingerprint(),
