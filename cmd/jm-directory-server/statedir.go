@@ -130,9 +130,9 @@ func clearLeftovers(dir string) (kept []string, err error) {
 		if !e.IsDir() || !strings.HasPrefix(e.Name(), restoreFolder) {
 			continue
 		}
-		fi, e2 := e.Info()
-		if e2 != nil {
-			err = errors.Join(err, e2)
+		fi, gone := e.Info()
+		if gone != nil {
+			err = errors.Join(err, gone)
 		} else if st, ok := fi.Sys().(*syscall.Stat_t); ok && (os.Geteuid() == 0 || int(st.Uid) == os.Geteuid()) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
