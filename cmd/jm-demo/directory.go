@@ -21,7 +21,7 @@ import (
 
 const (
 	// upTimeout is how long the directory may take to be found by clients.
-	upTimeout = 25 * time.Second
+	upTimeout = time.Minute
 	// stopTimeout is how long it may take to stop.
 	stopTimeout = 8 * time.Second
 	// bitcoinNetwork is what the directory and its peers serve.

@@ -56,6 +56,11 @@ func show(ctx context.Context, o options, r *report) error {
 		r.end("done: every message came to whom it was for, and to nobody else")
 	case errors.Is(ctx.Err(), context.Canceled):
 		r.end("stopped: %v", context.Cause(ctx))
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		// Whoever happened to be waited for is not at fault.
+		slow := fmt.Errorf("not done after %s: this machine is too slow or too busy now", o.crowd+timeout)
+		err = errors.Join(slow, err)
+		r.failure(err, "server", log)
 	default:
 		r.failure(err, "server", log)
 	}

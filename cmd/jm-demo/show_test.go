@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -27,6 +30,19 @@ func built(t *testing.T) (server, tor string) {
 		t.Skip("starts a Tor network")
 	}
 	return server, tor
+}
+
+func TestDemoThatRunsOutOfTimeBlamesTheMachine(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	var out bytes.Buffer
+	o := options{server: standIn(t, untilStopped), tor: standIn(t, untilStopped)}
+	if err := show(ctx, o, newReport(&out)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if want := "failed: not done after 3m0s: this machine is too slow or too busy now"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
 }
 
 // TestDemoShowsTheWholeStory runs the demo as "make demo" does.
