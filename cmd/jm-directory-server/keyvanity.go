@@ -112,7 +112,7 @@ func (v *vanitySearch) keep(key onion.SecretKey) (more bool, err error) {
 	if err := key.WriteDir(dir); err != nil {
 		return false, err
 	}
-	if _, err := fmt.Fprintln(v.stdout, key.Address()); err != nil {
+	if err := v.print(key.Address()); err != nil {
 		return false, fmt.Errorf("print the address: %w", err)
 	}
 	v.found++
@@ -121,10 +121,22 @@ func (v *vanitySearch) keep(key onion.SecretKey) (more bool, err error) {
 	return v.found < v.want, nil
 }
 
+// print writes a line to standard output, which may be the terminal that shows the progress.
+func (v *vanitySearch) print(text string) error {
+	write := func() error {
+		_, err := fmt.Fprintln(v.stdout, text)
+		return err
+	}
+	if v.line == nil {
+		return write()
+	}
+	return v.line.Above(write)
+}
+
 // progress shows how the search goes until quit is closed.
 func (v *vanitySearch) progress(quit <-chan struct{}) {
-	every := vanityLine
-	if v.line != nil {
+	line, every := v.line, vanityLine
+	if line != nil {
 		every = vanityTick
 	}
 	tick := time.NewTicker(every)
@@ -132,16 +144,16 @@ func (v *vanitySearch) progress(quit <-chan struct{}) {
 	for {
 		select {
 		case <-quit:
-			if v.line != nil {
-				v.line.Set("") // a terminal that is gone does not matter any more
+			if line != nil {
+				line.Set("") // a terminal that is gone does not matter any more
 			}
 			return
 		case <-tick.C:
 			text := vanityProgress(v.prefixes, v.search.Tried(), time.Since(v.begun))
-			if v.line == nil {
+			if line == nil {
 				fmt.Fprintln(v.stderr, text)
-			} else if err := v.line.Set(text); err != nil {
-				v.line = nil
+			} else if err := line.Set(text); err != nil {
+				line = nil
 			}
 		}
 	}

@@ -79,3 +79,21 @@ func TestFoundKeyIsWrittenBeforeItIsPrinted(t *testing.T) {
 		t.Errorf("%v, printed %q", err, stdout.String())
 	}
 }
+
+func TestFoundAddressHasALineOfItsOwnOnATerminal(t *testing.T) {
+	key, err := onion.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer // standard output and error are the same terminal
+	line := &statusLine{out: &out, width: func() int { return 200 }}
+	v := &vanitySearch{want: 2, out: t.TempDir(), stdout: &out, stderr: line, line: line}
+	line.Set("probability 12.4 %")
+	if _, err := v.keep(key); err != nil {
+		t.Fatal(err)
+	}
+	got := screen(out.String())
+	if len(got) != 3 || got[0] != key.Address() || !strings.HasPrefix(got[1], "found after ") || got[2] != "probability 12.4 %" {
+		t.Errorf("on the screen: %q", got)
+	}
+}

@@ -51,3 +51,17 @@ func (l *statusLine) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// Above has write put whole lines onto this terminal by another way, such as standard output, above the last line, and
+// returns its error.
+func (l *statusLine) Above(write func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shown == "" {
+		return write()
+	}
+	io.WriteString(l.out, eraseLine) // a terminal that is gone keeps no line from standard output
+	err := write()
+	io.WriteString(l.out, l.shown)
+	return err
+}
