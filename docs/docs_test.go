@@ -20,6 +20,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
+
+	"jm-directory-server/store"
 )
 
 const root = ".."
@@ -249,6 +251,17 @@ func TestPathsExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStoreHasItsName guards that an operator who saves files by hand saves the right one.
+func TestStoreHasItsName(t *testing.T) {
+	eachDocument(t, func(t *testing.T, text string) {
+		for _, file := range found("`([a-z_]+[.]db)\\b", text) {
+			if file != store.FileName {
+				t.Errorf("the store is %s, not %s", store.FileName, file)
+			}
+		}
+	})
 }
 
 // anchors returns what the headings of a document are linked by.
