@@ -118,11 +118,16 @@ type placeholder struct{ pflag.Value }
 // Type implements pflag.Value. Anything but "string" is shown without quotes.
 func (placeholder) Type() string { return "placeholder" }
 
-// escape keeps markdown's marks out of words such as <ADDRESS>. Indented lines are shown as they are.
+// escape keeps markdown's marks out of words such as <ADDRESS>. Indented lines are shown as they are; two blanks are an indent on
+// a terminal, and none to markdown.
 func escape(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		if !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "    ") {
+		switch {
+		case strings.HasPrefix(line, "\t"), strings.HasPrefix(line, "    "):
+		case strings.HasPrefix(line, "  "):
+			lines[i] = "  " + line
+		default:
 			lines[i] = strings.NewReplacer("<", `\<`, "*", `\*`, "_", `\_`).Replace(line)
 		}
 	}
