@@ -25,7 +25,7 @@ func newHealthCommand() *cobra.Command {
 what is wrong, one line for each problem, and ends with
 
   0  clients can reach the directory
-  1  the server runs, but clients cannot reach it, or something is wrong
+  1  the server runs, but newcomers cannot reach it or are refused (drain)
   2  the server does not move; also a wrong command line
   3  no server is running, or it cannot be asked
 

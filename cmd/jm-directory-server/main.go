@@ -92,7 +92,7 @@ nothing is, and the log says why in one line for each problem.
 Those of health are for monitors:
 
 	0  clients can reach the directory
-	1  the server runs, but clients cannot reach it, or something is wrong
+	1  the server runs, but newcomers cannot reach it or are refused (drain)
 	2  the server does not move; also a wrong command line
 	3  no server is running, or it cannot be asked
 */
