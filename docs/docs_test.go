@@ -317,6 +317,11 @@ func TestEveryAttackIsExplained(t *testing.T) {
 			t.Errorf("%s is not explained, or has no figures", name)
 		}
 	}
+	for _, seconds := range found("duration\", ([0-9]+)\\*time.Second", read(t, "cmd/jm-attack/main.go")) {
+		if !strings.Contains(figures, "Each attack had "+seconds+" seconds") {
+			t.Errorf("an attack goes on for %s seconds, and the document says otherwise", seconds)
+		}
+	}
 }
 
 func TestPackagesAreAllNamed(t *testing.T) {
