@@ -213,7 +213,7 @@ func (s *Server) logLevel(body []byte) (Done, error) {
 	if !slices.Contains(LogLevels, q.Level) {
 		return Done{}, &MemberError{"level", "must be one of " + strings.Join(LogLevels, ", ")}
 	}
-	s.did("log-level", nil, logrus.Fields{"level": q.Level}) // before, because afterwards info may be silent
+	s.did("log-level", nil, logrus.Fields{"log_level": q.Level}) // before, because afterwards info may be silent
 	return Done{}, s.src.SetLogLevel(q.Level)
 }
 
