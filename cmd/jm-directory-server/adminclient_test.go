@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -78,6 +79,16 @@ func TestMissingPermissionSaysWhatToDo(t *testing.T) {
 	}
 	if why := absence(address{path: "/s"}, denied); why != "" {
 		t.Errorf("somebody is there, not %q", why)
+	}
+}
+
+func TestDoctorDoesNotHaveAServerStartedThatRuns(t *testing.T) {
+	denied := fmt.Errorf("admin socket: %w", dialError(&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", os.ErrPermission)}))
+	if do := adviceWithoutServer(denied); strings.Contains(do, "start") || !strings.Contains(do, "as root") {
+		t.Errorf("advice %q", do)
+	}
+	if do := adviceWithoutServer(&notRunningError{[]string{"there is no unix:/s"}}); !strings.HasPrefix(do, "start it") {
+		t.Errorf("advice %q", do)
 	}
 }
 

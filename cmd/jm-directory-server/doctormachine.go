@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,7 +196,7 @@ func (d *doctor) checkServer(ctx context.Context, flags *adminFlags) {
 	const check = "server"
 	client, err := flags.connect()
 	if err != nil {
-		d.warn(check, "start it; if it runs elsewhere, --admin says where", "%s", why(err))
+		d.warn(check, adviceWithoutServer(err), "%s", why(err))
 		return
 	}
 	defer client.close()
@@ -204,6 +206,19 @@ func (d *doctor) checkServer(ctx context.Context, flags *adminFlags) {
 		return
 	}
 	d.judgeServer(r)
+}
+
+// adviceWithoutServer says what to do when no server can be asked. One that is there must not be started again.
+func adviceWithoutServer(err error) string {
+	var none *notRunningError
+	switch {
+	case errors.As(err, &none):
+		return "start it; if it runs elsewhere, --admin says where"
+	case errors.Is(err, fs.ErrPermission):
+		return "run doctor as root or as the server's user: key, state and store above are those of this user"
+	default:
+		return "--admin says where the server answers"
+	}
 }
 
 // judgeServer judges the report of the running server.
