@@ -9,7 +9,9 @@
 # the admin socket's own connections), and at most 16 MiB more of live heap.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=${1:?usage: scripts/soak.sh TIME [DOCUMENT]}
+usage='usage: scripts/soak.sh TIME [DOCUMENT], a TIME such as 3m or 1h30m'
+time=${1:?$usage}
+[[ $time =~ ^([1-9][0-9]*[hms])+$ ]] || { echo "$usage" >&2; exit 2; }
 document=${2:-}
 server=${SERVER:-build/jm-directory-server}
 peers=${PEERS:-200}
