@@ -194,7 +194,7 @@ func (c *conn) leave(reason Reason) {
 	}
 	c.in.drop()
 	switch {
-	case reason == RefusedRate: // a flood is not waited for
+	case reason == RefusedRate && c.peer == nil: // a flood is not waited for; who could not pay for a take-over was answered
 	case reason.Kind() == "refused":
 		c.linger(lingerTimeout, lingerTimeout)
 	case reason == EvictedShutdown:

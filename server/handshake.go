@@ -178,6 +178,8 @@ func (c *conn) join(p *peer, id string) Reason {
 			return c.refuse(reason, "directory is full", p.network)
 		case RefusedHostFull:
 			return c.refuse(reason, "too many nicks at this location", p.network)
+		case RefusedRate:
+			return c.refuse(reason, "too many messages to all for now, try again later", p.network)
 		default:
 			return c.refuse(reason, "not accepted", p.network)
 		}

@@ -638,3 +638,30 @@ func TestTakeOversOfANickArePaidForLikeMessagesToAll(t *testing.T) {
 		}
 	})
 }
+
+// TestTakeOverThatCannotBePaidForIsAnswered: its client is told that it was refused, and does not just lose the connection (protocol.md 5.1).
+func TestTakeOverThatCannotBePaidForIsAnswered(t *testing.T) {
+	change := func(o *Options) { proving(o); o.Deliveries = Rate{1, 10} }
+	t.Run("proven", func(t *testing.T) {
+		inBubble(t, change, func(t *testing.T, s *Server) {
+			owner := testProver(1)
+			joinProvenMem(t, s, owner, testLocation(1))
+			newcomer, challenge, handshake := challengeMem(t, s, owner, testLocation(1))
+			s.budgets[scarceDeliveries].take(new(flow), 1000, 1)
+			newcomer.send(wire.NickProof, owner.proof(t, challenge, handshake))
+			time.Sleep(s.opt().Patience + time.Second)
+			wantUnproven(t, newcomer, s, wire.ProofPolicy, RefusedRate)
+		})
+	})
+	t.Run("unproven", func(t *testing.T) {
+		inBubble(t, change, func(t *testing.T, s *Server) {
+			joinMem(t, s, testNick(1), testLocation(1), wire.FeaturePing)
+			time.Sleep(time.Minute)
+			s.budgets[scarceDeliveries].take(new(flow), 1000, 1)
+			newcomer := connectMem(t, s, 1<<20)
+			newcomer.hello(testNick(1), testLocation(1))
+			time.Sleep(s.opt().ConflictTimeout + s.opt().Patience + time.Second)
+			wantRefused(t, newcomer, s, RefusedRate, "try again later")
+		})
+	})
+}

@@ -52,7 +52,7 @@ const (
 	RefusedFull     // Options.MaxPeers reached
 	RefusedBanned   // the operator keeps this nick out
 	RefusedDraining // the server takes nobody new (Server.SetDraining)
-	RefusedRate     // too many handshakes, of its circuit or of all
+	RefusedRate     // too many handshakes, of its circuit or of all, or a take-over that could not be paid for
 	RefusedOther
 
 	// Refused handshakes: of a nick that is to be proven (protocol.md 7.1).

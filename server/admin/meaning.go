@@ -55,7 +55,7 @@ var meanings = map[string]map[string]Meaning{
 		"directory_full":  {"limits.max_peers was reached.", "Raise limits.max_peers, and LimitNOFILE= with it."},
 		"banned":          {"The nick or the circuit is banned.", ""},
 		"draining":        {"The server was draining: it takes nobody new.", "End it when the maintenance is over."},
-		"rate_handshake":  {"Handshakes faster than limits.handshake_rate or circuits.handshake_rate.", "A flood of connections, or very many peers after a restart: then raise limits.handshake_rate."},
+		"rate_handshake":  {"Handshakes faster than limits.handshake_rate or circuits.handshake_rate, or that took a nick over while limits.deliveries_rate was used up.", "A flood of connections, or very many peers after a restart: then raise limits.handshake_rate."},
 		"proof_required":  {"The client cannot prove its nick, and nick_auth.mode says that it must.", "If there are many, consider nick_auth.mode = \"prefer_verified\"."},
 		"proof_not_ready": {"Nicks must be proven, and the directory did not know its own address yet.", "Wait until Tor has published it, or set nick_auth.directory_id."},
 		"proof_malformed": {"What came instead of a proof of the nick was none.", ""},
