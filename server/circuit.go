@@ -112,9 +112,7 @@ func (s *Server) endCircuit(id uint64) {
 	d := s.opt().Circuits.Ban
 	s.bans.put(Ban{Kind: BanCircuit, Subject: circuitSubject(id), Reason: "violations",
 		Created: time.Now().UTC().Truncate(time.Second), Expires: time.Now().UTC().Truncate(time.Second).Add(d)})
-	for _, c := range s.find(Target{Circuit: id}) {
-		c.evict(EvictedCircuit)
-	}
+	s.dismiss(s.find(Target{Circuit: id}), EvictedCircuit)
 	if s.closeCircuit != nil {
 		s.wg.Go(func() { s.closeCircuit(id) })
 	}

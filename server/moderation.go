@@ -64,6 +64,15 @@ func (s *Server) find(t Target) []*conn {
 	return found
 }
 
+// dismiss ends connections, and has the registry let go of their peers at once. Their readers would do so only when they no longer wait
+// for a rate or a budget, as who is to be ended mostly does, and would pass on what they wait with.
+func (s *Server) dismiss(conns []*conn, reason Reason) {
+	for _, c := range conns {
+		c.evict(reason)
+	}
+	s.registry.dismiss(conns)
+}
+
 // Kick ends the connections that t names, without what is queued to them, and returns how many there were. Who is
 // kicked may come back at once; see Ban. The error is ErrNobody.
 func (s *Server) Kick(t Target) (int, error) {
@@ -71,9 +80,7 @@ func (s *Server) Kick(t Target) (int, error) {
 	if len(conns) == 0 {
 		return 0, ErrNobody
 	}
-	for _, c := range conns {
-		c.evict(EvictedKicked)
-	}
+	s.dismiss(conns, EvictedKicked)
 	return len(conns), nil
 }
 
@@ -116,9 +123,7 @@ func (s *Server) Ban(t Target, d time.Duration, reason string) (Ban, error) {
 		s.bans.mu.RUnlock()
 	}
 	b = s.bans.put(b)
-	for _, c := range s.find(t) {
-		c.evict(EvictedBanned)
-	}
+	s.dismiss(s.find(t), EvictedBanned)
 	if err := s.bans.keep(b); err != nil { // last: the disk may take its time
 		return b, fmt.Errorf("the ban is in force, but not kept over a restart: %w", err)
 	}

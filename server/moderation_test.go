@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jm-directory-server/server/wire"
@@ -288,4 +289,69 @@ func TestBanGoesByTheClockOfTheWall(t *testing.T) {
 	if (&Ban{}).expired(now.AddDate(1000, 0, 0)) {
 		t.Error("a ban for ever is over")
 	}
+}
+
+// TestWhoIsEndedWhileHeldSaysNothingMore: who floods is held back most of the time, and what was read of it by then must not go out
+// after the operator has ended it.
+func TestWhoIsEndedWhileHeldSaysNothingMore(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"rate":   func(o *Options) { o.Rates.Public, o.Rates.Private = Rate{0.3, 1}, Rate{0.3, 1} },
+		"bytes":  func(o *Options) { o.Rates.Bytes = Rate{8 << 10, minByteBurst} },
+		"budget": func(o *Options) { o.Deliveries = Rate{0.3, 1} },
+	} {
+		for _, typ := range []wire.Type{wire.Pubmsg, wire.Privmsg} {
+			if name == "budget" && typ == wire.Privmsg {
+				continue // they have none
+			}
+			t.Run(name+"/"+typ.String(), func(t *testing.T) {
+				inBubble(t, change, func(t *testing.T, s *Server) {
+					flooder := joinMem(t, s, testNick(1), wire.Location{})
+					other := joinMem(t, s, testNick(2), wire.Location{})
+					to := wire.Public
+					if typ == wire.Privmsg {
+						to = other.nick
+					}
+					for range 3 {
+						flooder.send(typ, flooder.nick+"!"+to+"!"+strings.Repeat("9", 30_000))
+					}
+					synctest.Wait()
+					if !flooder.c.held.Load() {
+						t.Fatal("it is not held back")
+					}
+					other.lines()
+					if _, err := s.Ban(Target{Nick: flooder.nick}, time.Hour, ""); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(s.opt().Patience + 2*s.opt().DepartureDelay)
+					other.wantLines(rawMessage{wire.Peerlist, flooder.nick + ";" + wire.Location{}.String() + ";D"})
+				})
+			})
+		}
+	}
+}
+
+// TestWhoIsEndedWhileHeldIsGoneAtOnce: the nick is free, and the others hear of it, not only after the wait.
+func TestWhoIsEndedWhileHeldIsGoneAtOnce(t *testing.T) {
+	inBubble(t, func(o *Options) { o.Deliveries = Rate{1, 1} }, func(t *testing.T, s *Server) {
+		flooder := joinMem(t, s, testNick(1), testLocation(1))
+		other := joinMem(t, s, testNick(2), wire.Location{})
+		s.budgets[scarceDeliveries].take(new(flow), 1000, 1)
+		flooder.send(wire.Pubmsg, flooder.nick+"!PUBLIC!hello")
+		synctest.Wait()
+		if n, err := s.Kick(Target{Conn: flooder.c.id}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n := s.Status().Peers; n != 1 {
+			t.Errorf("%d peers are left", n)
+		}
+		time.Sleep(s.opt().DepartureDelay)
+		other.wantLines(rawMessage{wire.Peerlist, flooder.nick + ";" + testLocation(1).String() + ";D"})
+		again := joinMem(t, s, flooder.nick, testLocation(1))
+		time.Sleep(2 * s.opt().Patience) // the former connection's reader ends
+		again.wantConnected()
+		if p := s.registry.get(again.nick); p == nil || p.conn != again.c {
+			t.Error("the end of the former connection has taken the nick from its next owner")
+		}
+		other.wantLines()
+	})
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,6 +164,18 @@ func (r *registry) leave(p *peer) {
 	}
 	r.remove(p)
 	r.depart(p)
+}
+
+// dismiss is leave for the peers that these connections are, if they are any.
+func (r *registry) dismiss(conns []*conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.nicks {
+		if slices.Contains(conns, p.conn) {
+			r.remove(p)
+			r.depart(p)
+		}
+	}
 }
 
 // remove undoes join. The lock must be held.
