@@ -51,6 +51,9 @@ func (f *flusher) pushFirst(c *conn, fr *frame) {
 		return
 	}
 	waiting := o.lane.n
+	if at := o.begun(); at < waiting {
+		fr.born = o.lane.at(at).born // what it goes before is what has waited for longest, see oldest
+	}
 	f.queue(c, fr, f.s.queued.Add(1), true)
 	if o.lane.n > waiting { // it was taken
 		o.lane.lead(o.begun())

@@ -3,6 +3,7 @@ package server
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jm-directory-server/server/wire"
@@ -220,4 +221,25 @@ func make100() []byte {
 		b[i] = 'x'
 	}
 	return b
+}
+
+// TestProbeHidesNotHowLongOthersWait: it goes before them, and they are as old as before. Who asks for a nick again and again must not
+// keep a receiver that is too slow from being seen, and ended.
+func TestProbeHidesNotHowLongOthersWait(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		p := joinMem(t, s, testNick(1), wire.Location{}, wire.FeaturePing)
+		other := joinMem(t, s, testNick(2), wire.Location{})
+		p.m.setRoom(0)
+		other.send(wire.Privmsg, other.nick+"!"+p.nick+"!fill 0")
+		time.Sleep(20 * time.Second)
+		newcomer := connectMem(t, s, 1<<20)
+		newcomer.hello(p.nick, wire.Location{})
+		synctest.Wait()
+		if p.c.out.lane.n != 2 {
+			t.Fatalf("%d frames wait in the lane, want a probe and a message", p.c.out.lane.n)
+		}
+		if st := s.Status(); st.Oldest < 20*time.Second {
+			t.Errorf("the oldest message waits for %v", st.Oldest)
+		}
+	})
 }
