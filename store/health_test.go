@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -186,4 +187,33 @@ func TestFileIsNotMadeOnAFullDisk(t *testing.T) {
 	if o := mustOpen(t, path, Options{}).Opened(); !o.Created || o.MovedAside != "" {
 		t.Errorf("%+v", o)
 	}
+}
+
+// TestWriteThatDoesNotEndIsSeen: a disk that hangs says nothing, and whoever looks must not be told that all is well.
+func TestWriteThatDoesNotEndIsSeen(t *testing.T) {
+	path := newPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(path, noSync)
+		must(t, err)
+		defer mustClose(t, s)
+		hang, done := make(chan struct{}), make(chan struct{})
+		began := time.Now()
+		go func() {
+			defer close(done)
+			must(t, s.write("test", func(*bbolt.Tx) error { <-hang; return nil }))
+		}()
+		time.Sleep(slowWrite - time.Second)
+		if h := s.Health(); !h.OK {
+			t.Errorf("a slow disk: %+v", h)
+		}
+		time.Sleep(time.Hour)
+		if h := s.Health(); h.OK || !h.Since.Equal(began) || h.LastError != "a write has not ended for 1h0m29s" || h.Failed != 0 {
+			t.Errorf("while it hangs: %+v", h)
+		}
+		close(hang)
+		<-done
+		if h := s.Health(); !h.OK || h.LastError != "" || h.Failed != 0 {
+			t.Errorf("afterwards: %+v", h)
+		}
+	})
 }

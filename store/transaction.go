@@ -46,8 +46,10 @@ func (s *Store) write(what string, f func(*bbolt.Tx) error) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	s.health.begin()
 	err := s.guard(func() error { return s.db.Update(f) })
 	if errors.Is(err, ErrClosed) {
+		s.health.abandon()
 		return fmt.Errorf("store: %s: %w", what, err)
 	}
 	if err != nil {

@@ -22,13 +22,12 @@ import (
 type archive struct {
 	log    logrus.FieldLogger
 	path   string
-	store  *store.Store              // nil: see err
-	err    error                     // why there is no store
-	since  time.Time                 // of err
-	damage string                    // what was found damaged, "" for nothing
-	begun  atomic.Pointer[time.Time] // when the sample that is being written came to the store; nil: none is
-	told   atomic.Bool               // that a sample could not be kept
-	lost   atomic.Uint64             // samples that were given up, because too many waited for the disk
+	store  *store.Store  // nil: see err
+	err    error         // why there is no store
+	since  time.Time     // of err
+	damage string        // what was found damaged, "" for nothing
+	told   atomic.Bool   // that a sample could not be kept
+	lost   atomic.Uint64 // samples that were given up, because too many waited for the disk
 }
 
 // openArchive opens the store in the state directory. It never fails: what is wrong is logged and shown in the status.
@@ -105,10 +104,7 @@ func (a *archive) keep(s admin.Sample) {
 	if a.store == nil {
 		return
 	}
-	now := time.Now()
-	a.begun.Store(&now)
 	err := a.store.Append(store.Sample(s))
-	a.begun.Store(nil)
 	switch {
 	case err != nil && !a.told.Swap(true):
 		a.log.WithError(err).Error("the store takes nothing: the history has a gap; the directory goes on")
@@ -167,9 +163,6 @@ func (a *archive) health() admin.Store {
 	s := admin.Store{OK: h.OK, Problem: h.LastError, Failed: h.Failed + a.lost.Load(), Damage: a.damage, MovedTo: a.store.Opened().MovedAside}
 	if !h.OK {
 		s.Since = h.Since
-	}
-	if begun := a.begun.Load(); begun != nil && time.Since(*begun) > samplePeriod {
-		s.OK, s.Problem, s.Since = false, "the disk does not answer", *begun
 	}
 	if info, err := os.Stat(a.path); err == nil {
 		s.Bytes = info.Size()

@@ -54,23 +54,6 @@ func TestSampleThatIsGivenUpIsAFailedWrite(t *testing.T) {
 	}
 }
 
-// TestDiskThatHangsIsAProblemOfTheStore has a sample be written for longer than until the next one comes: the last write that
-// ended went well, and yet nothing is kept.
-func TestDiskThatHangsIsAProblemOfTheStore(t *testing.T) {
-	log, _ := logtest.NewNullLogger()
-	a := openArchive(t.TempDir(), log)
-	defer a.close()
-	begun := time.Now().Add(-samplePeriod - time.Second)
-	a.begun.Store(&begun)
-	if h := a.health(); h.OK || h.Problem != "the disk does not answer" || !h.Since.Equal(begun) {
-		t.Errorf("it hangs: %+v", h)
-	}
-	a.keep(admin.Sample{Start: time.Now().UTC().Truncate(samplePeriod), Span: samplePeriod})
-	if h := a.health(); !h.OK || h.Problem != "" {
-		t.Errorf("it answers again: %+v", h)
-	}
-}
-
 // TestDamagedStoreIsInTheStatus guards that the operator hears of bans that are gone elsewhere than in the log, and is not
 // told so where they are kept.
 func TestDamagedStoreIsInTheStatus(t *testing.T) {
