@@ -36,7 +36,7 @@ var meanings = map[string]map[string]Meaning{
 		"kicked":              {"You ended the connection.", ""},
 		"banned":              {"You banned the nick or the circuit.", ""},
 		"no_file":             {"There were no open files left for the connection.", "Raise LimitNOFILE= (ulimit -n), or lower limits.max_peers."},
-		"circuit":             {"More than circuits.max_closes connections of its circuit broke rules: the circuit was closed.", ""},
+		"circuit":             {"So many connections of its circuit as circuits.max_closes says broke rules: the circuit was closed.", ""},
 	},
 	"refused": {
 		"undecodable":     {"The first line was no message at all: a scanner, or another program.", "Harmless."},
