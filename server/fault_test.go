@@ -87,9 +87,12 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// talk sends numbered messages until the company stops: those with even numbers to all, the others to one.
+// talk sends numbered messages until the company stops, two at least, however soon that is: those with even numbers to all, the others
+// to one.
 func (a *company) talk(c, to *client) {
 	for k := 0; ; k += 2 {
+		c.public(strconv.Itoa(k))
+		c.private(to.nick, strconv.Itoa(k+1))
 		select {
 		case <-a.stop:
 			c.public(lastWords)
@@ -97,8 +100,6 @@ func (a *company) talk(c, to *client) {
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
-		c.public(strconv.Itoa(k))
-		c.private(to.nick, strconv.Itoa(k+1))
 	}
 }
 
