@@ -20,6 +20,7 @@
 //     A receiver that does not keep up when others do is closed with a counted reason.
 //   - A private message overtakes what others have said to all, and nothing of its own sender. Nothing that is queued after a
 //     private message, to the same receiver, overtakes it.
+//   - Broadcasts have their share of what a receiver reads, however much waits in its lane (laneAhead).
 //   - A probe goes before all that waits: nobody is taken for dead for what we have not written.
 //   - Nothing precedes the handshake answer on a connection: its last line is queued in the same critical
 //     section that makes the peer visible.

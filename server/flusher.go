@@ -56,7 +56,7 @@ func (f *flusher) pushFirst(c *conn, fr *frame) {
 	}
 	f.queue(c, fr, f.s.queued.Add(1), true)
 	if o.lane.n > waiting { // it was taken
-		o.lane.lead(o.begun())
+		o.lead()
 	}
 }
 

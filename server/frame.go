@@ -18,6 +18,8 @@ type frame struct {
 	class int8 // index into framePools, or unpooled
 	// follows: nothing may come between the frame that was queued before it and this one. Set before others know of it.
 	follows bool
+	// first: it is in one outbox only, and before all that waits there. Guarded by the flusher's lock.
+	first bool
 }
 
 const unpooled = -1
@@ -49,7 +51,7 @@ func newFrame(t wire.Type, line []byte, now int64) (*frame, error) {
 	}
 	f := framePools[class].Get().(*frame)
 	b, err := wire.AppendEnvelope(f.b[:0], t, line)
-	f.born, f.follows = now, false
+	f.born, f.follows, f.first = now, false, false
 	f.refs.Store(1)
 	if err != nil {
 		f.release()

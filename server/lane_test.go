@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -101,10 +102,16 @@ func TestPrivateMessageDoesNotOvertakeTheDepartureOfAFormerOwner(t *testing.T) {
 	})
 }
 
-// fillLane has another peer say more to one whose socket is full than a single write takes of a lane.
-func fillLane(s *Server, to, other *memPeer) {
-	for i := range laneFrames + 12 {
-		other.send(wire.Privmsg, other.nick+"!"+to.nick+"!"+strconv.Itoa(i))
+// fillLane has another peer say more to one whose socket is full, and to whom a third has spoken before, than goes ahead of that.
+func fillLane(t *testing.T, s *Server, to, other *memPeer) {
+	t.Helper()
+	loud := joinMem(t, s, testNick(8), wire.Location{})
+	other.send(wire.Privmsg, other.nick+"!"+to.nick+"!begun")
+	synctest.Wait()
+	loud.send(wire.Pubmsg, loud.nick+"!PUBLIC!old")
+	synctest.Wait()
+	for i := range 3 * laneAhead / 2000 {
+		other.send(wire.Privmsg, other.nick+"!"+to.nick+"!"+strconv.Itoa(i)+" "+strings.Repeat("x", 2000))
 	}
 	synctest.Wait()
 }
@@ -116,7 +123,7 @@ func TestMessagesOfOneSenderKeepTheirOrderBehindALongLane(t *testing.T) {
 		maker := joinMem(t, s, testNick(3), wire.Location{})
 		other := joinMem(t, s, testNick(2), wire.Location{})
 		read := queuedTo(t, to)
-		fillLane(s, to, other)
+		fillLane(t, s, to, other)
 		maker.send(wire.Privmsg, maker.nick+"!"+to.nick+"!first")
 		maker.send(wire.Pubmsg, maker.nick+"!PUBLIC!second")
 		maker.send(wire.Privmsg, maker.nick+"!"+to.nick+"!third")
@@ -140,7 +147,7 @@ func TestDepartureComesBehindAllThatWasSaidInALongLane(t *testing.T) {
 		maker := joinMem(t, s, testNick(3), testLocation(3))
 		other := joinMem(t, s, testNick(2), wire.Location{})
 		read := queuedTo(t, to)
-		fillLane(s, to, other)
+		fillLane(t, s, to, other)
 		last := rawMessage{wire.Privmsg, maker.nick + "!" + to.nick + "!last"}
 		maker.send(last.Type, last.Line)
 		synctest.Wait()
@@ -161,7 +168,7 @@ func TestBroadcastsGoOutBesideALongLane(t *testing.T) {
 	defer o.discard()
 	seq := uint64(0)
 	push := func(lane bool) {
-		fr, err := newFrame(wire.Pubmsg, []byte("x"), 1)
+		fr, err := newFrame(wire.Pubmsg, bytes.Repeat([]byte("x"), 1000), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +176,8 @@ func TestBroadcastsGoOutBesideALongLane(t *testing.T) {
 		o.queue(lane).push(fr, seq)
 	}
 	push(false)
-	for range laneFrames {
+	const share = laneAhead/1032 + 1 // frames, with their envelopes: the next would go ahead of the share
+	for range share {
 		push(true)
 	}
 	push(false)
@@ -178,28 +186,103 @@ func TestBroadcastsGoOutBesideALongLane(t *testing.T) {
 	push(true)
 	var v vector
 	v.fill(&o)
-	if v.lane != laneFrames || v.n != laneFrames+2 {
-		t.Errorf("a write takes %d of the lane and %d others, want %d and 2", v.lane, v.n-v.lane, laneFrames)
+	if v.lane != share || v.n != share+2 {
+		t.Errorf("a write takes %d of the lane and %d others, want %d and 2", v.lane, v.n-v.lane, share)
+	}
+}
+
+// TestProbeGoesBeforeBroadcastsWhoseTurnItIs: what is put before all is not counted for the lane.
+func TestProbeGoesBeforeBroadcastsWhoseTurnItIs(t *testing.T) {
+	var o outbox
+	defer o.discard()
+	push := func(lane bool, size int, seq uint64) {
+		fr, err := newFrame(wire.Pubmsg, bytes.Repeat([]byte("x"), size), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.queue(lane).push(fr, seq)
+		o.bytes += len(fr.b)
+	}
+	push(false, 10, 1)
+	push(true, 10_000, 2)
+	o.ahead = laneAhead
+	var v vector
+	if v.fill(&o); v.lane != 0 || v.n != 1 {
+		t.Fatalf("a write takes %d of the lane and %d others, want 0 and 1", v.lane, v.n-v.lane)
+	}
+	o.taken = 0 // the write took nothing
+	push(true, 0, 3)
+	o.lead()
+	if v.fill(&o); v.lane != 1 || v.n != 2 || v.iovs[0].Len > 100 {
+		t.Errorf("a write takes %d of the lane and %d others, want the probe and 1", v.lane, v.n-v.lane)
+	}
+}
+
+// TestLongPrivateMessagesDoNotHoldBroadcastsBack: what goes ahead is measured in bytes, and over all writes, however little each of
+// them takes.
+func TestLongPrivateMessagesDoNotHoldBroadcastsBack(t *testing.T) {
+	for _, room := range []int{1000, 1 << 20} {
+		t.Run(strconv.Itoa(room), func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, s *Server) {
+				to := joinMem(t, s, testNick(1), wire.Location{})
+				loud := joinMem(t, s, testNick(2), wire.Location{})
+				var senders []*memPeer
+				for i := range 6 {
+					senders = append(senders, joinMem(t, s, testNick(10+i), wire.Location{}))
+				}
+				to.lines()
+				to.m.setRoom(1)
+				loud.send(wire.Pubmsg, loud.nick+"!PUBLIC!begun")
+				synctest.Wait()
+				loud.send(wire.Pubmsg, loud.nick+"!PUBLIC!waits")
+				synctest.Wait()
+				for _, p := range senders {
+					for range 2 {
+						p.send(wire.Privmsg, p.nick+"!"+to.nick+"!"+strings.Repeat("9", 39_000))
+					}
+				}
+				synctest.Wait()
+				to.m.setRoom(room)
+				var got []byte
+				for {
+					synctest.Wait()
+					more := to.m.take()
+					if len(more) == 0 {
+						break
+					}
+					got = append(got, more...)
+				}
+				waits := bytes.Index(got, []byte("PUBLIC!waits"))
+				if most := laneAhead + wire.MaxLine + 200; waits < 0 || waits > most {
+					t.Errorf("%d bytes came before it of %d, want at most %d", waits, len(got), most)
+				}
+				if n := len(to.parse(got)); n != 14 {
+					t.Errorf("%d lines came, want 14", n)
+				}
+			})
+		})
 	}
 }
 
 // TestOutboxLaneKeepsBothOrders pushes to both queues of an outbox, and writes them in arbitrary parts: every frame comes whole,
 // each queue keeps its order, what follows a frame is right behind it, nothing comes before an older one of the lane, neither keeps
-// the other waiting for ever, and probes, which are put before all, change none of that.
+// the other waiting for longer than its share, and probes, which are put before all, change none of that.
 func TestOutboxLaneKeepsBothOrders(t *testing.T) {
+	const most = 5000 // bytes of a line, roughly
 	rapid.Check(t, func(r *rapid.T) {
 		var o outbox
 		var v vector
 		var written []byte
 		pushed := [2]int{}
 		clock, older := uint64(0), []int{} // by frame that is not of the lane: how many of the lane are older
+		var times [2][]uint64              // by frame: when it was queued
 		probes := 0
 		one := func(r *rapid.T, lane, follows bool) {
 			q, of := o.queue(lane), 0
 			if lane {
 				of = 1
 			}
-			line := fmt.Sprintf("%d %d %s", of, pushed[of], rapid.StringMatching(`x{0,300}`).Draw(r, "padding"))
+			line := fmt.Sprintf("%d %d %s", of, pushed[of], strings.Repeat("x", rapid.IntRange(0, most).Draw(r, "padding")))
 			fr, err := newFrame(wire.Pubmsg, []byte(line), 1)
 			if err != nil {
 				r.Fatal(err)
@@ -215,6 +298,7 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 				clock++
 			}
 			q.push(fr, clock)
+			times[of] = append(times[of], clock)
 			o.bytes += len(fr.b)
 			if lane {
 				o.laneBytes += len(fr.b)
@@ -233,7 +317,7 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 			}
 			clock++
 			o.lane.push(fr, clock)
-			o.lane.lead(o.begun())
+			o.lead()
 			o.bytes += len(fr.b)
 			o.laneBytes += len(fr.b)
 			probes++
@@ -242,9 +326,6 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 			v.fill(&o)
 			if rapid.Bool().Draw(r, "probe") { // while the write is made
 				probe()
-			}
-			if o.frames.n > v.ahead && v.lane > laneFrames+1 {
-				r.Fatalf("a write took %d from the lane, and others wait", v.lane)
 			}
 			n := min(most, v.bytes)
 			left := n
@@ -265,7 +346,7 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 				}
 			},
 			"probe": func(*rapid.T) { probe() },
-			"write": func(r *rapid.T) { write(rapid.IntRange(0, 3000).Draw(r, "written")) },
+			"write": func(r *rapid.T) { write(rapid.IntRange(0, 10*most).Draw(r, "written")) },
 		})
 		for o.len() > 0 {
 			write(1 << 30)
@@ -274,7 +355,7 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 			r.Fatalf("an empty outbox has %d bytes, %d in its lane, %d written", o.bytes, o.laneBytes, o.written)
 		}
 		var next [2]int
-		before := -1
+		before, ahead := -1, 0
 		for _, m := range (&memPeer{t: t}).parse(written) {
 			if m.Type == wire.Ping {
 				probes--
@@ -289,6 +370,14 @@ func TestOutboxLaneKeepsBothOrders(t *testing.T) {
 				r.Fatalf("queue %d: %d came in the place of %d", of, n, next[of])
 			}
 			next[of]++
+			switch {
+			case of == 0:
+				ahead = 0
+			case next[0] < pushed[0] && times[0][next[0]] < times[1][n]:
+				if ahead += len(m.Line); ahead > laneAhead+3*most {
+					r.Fatalf("%d bytes of the lane came before number %d, which is older", ahead, next[0])
+				}
+			}
 			if of == 0 && next[1] < older[n] {
 				r.Fatalf("number %d came before %d that are older, of the lane", n, older[n]-next[1])
 			}

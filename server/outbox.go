@@ -20,6 +20,8 @@ type outbox struct {
 	written   int        // bytes of the frame that is begun
 	inLane    bool       // that frame is the lane's
 	taken     int        // frames of the lane that are in the write that is made now
+	ahead     int        // bytes of the lane that went before older frames, and were not made up for, see laneAhead
+	first     int        // frames of the lane that are put before all
 	state     outboxState
 	listed    bool          // it is in its flusher's dirty list
 	urgent    bool          // it is in its flusher's urgent list
@@ -37,6 +39,14 @@ func (o *outbox) len() int { return o.frames.n + o.lane.n }
 // after the time on the queue's clock (Server.queued) up to which the message must keep its place.
 func (o *outbox) overtakes(keep uint64) bool {
 	return o.frames.n == 0 || o.frames.seq(0) > keep
+}
+
+// lead puts the last frame of the lane before all that waits, but for what is begun.
+func (o *outbox) lead() {
+	at := o.begun()
+	o.lane.at(o.lane.n - 1).first = true
+	o.first++
+	o.lane.lead(at)
 }
 
 // begun returns how many frames of the lane nothing may be put before any more: what is being written, and what follows that.
@@ -67,20 +77,39 @@ func (o *outbox) advance(n int, v *vector) {
 	n += o.written
 	i := 0
 	for ; i < v.n; i++ {
-		q := o.queue(v.fromLane(i))
-		size := len(q.at(0).b)
-		if n < size {
+		lane := v.fromLane(i)
+		fr := o.queue(lane).at(0)
+		if n < len(fr.b) {
 			break
 		}
-		n -= size
-		if q == &o.lane {
-			o.laneBytes -= size
-		}
-		q.pop().release()
+		n -= len(fr.b)
+		o.pop(lane)
 	}
 	o.written, o.inLane, o.taken = n, n > 0 && v.fromLane(i), 0
 	if o.len() == 0 {
 		o.signal()
+	}
+}
+
+// pop releases the oldest frame of one of the two, which is written, and accounts for what has gone before what.
+func (o *outbox) pop(lane bool) {
+	q := o.queue(lane)
+	fr, seq := q.at(0), q.seq(0)
+	switch size := len(fr.b); {
+	case !lane:
+		o.ahead = max(0, o.ahead-laneShare*size)
+	case fr.first:
+		o.first--
+		o.laneBytes -= size
+	default:
+		o.laneBytes -= size
+		if o.frames.n > 0 && o.frames.seq(0) < seq {
+			o.ahead += size
+		}
+	}
+	q.pop().release()
+	if o.frames.n == 0 {
+		o.ahead = 0
 	}
 }
 
@@ -101,7 +130,7 @@ func (o *outbox) discard() {
 		}
 		*q = frameQueue{}
 	}
-	o.bytes, o.laneBytes, o.written, o.inLane, o.taken = 0, 0, 0, false, 0
+	o.bytes, o.laneBytes, o.written, o.inLane, o.taken, o.ahead, o.first = 0, 0, 0, false, 0, 0, 0
 	o.signal()
 }
 
@@ -148,10 +177,16 @@ func (q *frameQueue) push(f *frame, seq uint64) {
 
 // lead moves the last frame to the place at, and gives it the time of the one behind it, so that times never decrease.
 func (q *frameQueue) lead(at int) {
-	for i := q.n - 1; i > at; i-- {
-		a, b := q.entry(i-1), q.entry(i)
-		*a, *b = queued{b.fr, a.seq}, *a
+	last := *q.entry(q.n - 1)
+	*q.entry(q.n - 1) = queued{}
+	if at < q.n-1 {
+		last.seq = q.seq(at)
 	}
+	q.head = (q.head - 1) & (len(q.ring) - 1)
+	for i := range at {
+		*q.entry(i) = *q.entry(i + 1)
+	}
+	*q.entry(at) = last
 }
 
 func (q *frameQueue) pop() *frame {

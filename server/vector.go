@@ -23,9 +23,13 @@ type vector struct {
 	bytes int
 }
 
-// laneFrames bounds what one write takes of a lane while other frames wait: private messages go first, and never keep broadcasts from
-// their receiver for longer than it takes to write those that were queued before them.
-const laneFrames = vectorFrames / 4 * 3
+// Private messages go first, and do not keep broadcasts from their receiver: after laneAhead bytes, and the message that is begun by
+// then, it is the turn of those that were queued before, of which each byte lets laneShare more go ahead. So while both wait, and
+// however little each write takes, broadcasts have a quarter of what the receiver reads.
+const (
+	laneAhead = 32 << 10
+	laneShare = 3
+)
 
 // writeTo makes one writev, which must not block.
 func (v *vector) writeTo(fd int) (int, error) {
@@ -43,9 +47,10 @@ func (v *vector) writeTo(fd int) (int, error) {
 	}
 }
 
-// fill takes what waits in o, up to the bounds of one write. The lane goes first. Where it has more than is taken, nothing follows
-// that was queued after what is left of it: that might be the departure of who sent the private message, or what it said to all
-// afterwards. The frames stay in o, which must not be discarded before the write is over.
+// fill takes what waits in o, up to the bounds of one write. The lane goes first, as far as its share goes, but for what is put before
+// all. Where it has more than is taken, nothing follows that was queued after what is left of it: that might be the departure of who
+// sent the private message, or what it said to all afterwards. The frames stay in o, which must not be discarded before the write is
+// over.
 func (v *vector) fill(o *outbox) {
 	v.n, v.ahead, v.lane, v.bytes = 0, 0, 0, 0
 	skip := o.written
@@ -54,12 +59,20 @@ func (v *vector) fill(o *outbox) {
 		v.ahead++
 		skip = 0
 	}
-	most := vectorFrames
-	if o.frames.n > v.ahead {
-		most = laneFrames
-	}
-	for v.lane < o.lane.n && (v.n < most && v.bytes < vectorBytes || o.lane.at(v.lane).follows && v.n < vectorFrames) {
-		v.add(o.lane.at(v.lane).b[skip:])
+	ahead, first := o.ahead, o.first
+	for v.lane < o.lane.n && v.n < vectorFrames {
+		fr := o.lane.at(v.lane)
+		overtakes := v.ahead < o.frames.n && o.frames.seq(v.ahead) < o.lane.seq(v.lane)
+		if skip == 0 && !fr.follows && (v.bytes >= vectorBytes || overtakes && first == 0 && ahead >= laneAhead) {
+			break
+		}
+		switch {
+		case fr.first:
+			first--
+		case overtakes:
+			ahead += len(fr.b)
+		}
+		v.add(fr.b[skip:])
 		v.lane++
 		skip = 0
 	}
