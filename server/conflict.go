@@ -83,9 +83,9 @@ func (s *Server) probe(p *peer) {
 	c := p.conn
 	if p.answersPing {
 		c.pinged.Store(s.now())
-		c.probe(wire.Ping, nil)
+		c.sendFirst(wire.Ping, nil)
 		return
 	}
 	c.probed.Store(s.now())
-	c.probe(wire.Pubmsg, s.orderbookProbe)
+	c.sendFirst(wire.Pubmsg, s.orderbookProbe)
 }

@@ -252,9 +252,9 @@ func (c *conn) linger(flush, drain time.Duration) {
 // send queues one message to this connection alone.
 func (c *conn) send(t wire.Type, line []byte) { c.queueOne(t, line, false) }
 
-// probe has the connection's client asked for a sign of life, before everything else that waits for it: the time for its answer is
-// running already, and what waits may take a slow circuit longer than that.
-func (c *conn) probe(t wire.Type, line []byte) { c.queueOne(t, line, true) }
+// sendFirst queues one message to this connection alone, before everything else that waits for it: a question whether its client is
+// alive, or the answer to that client's own. The time for an answer is running already, and what waits may take a slow circuit longer.
+func (c *conn) sendFirst(t wire.Type, line []byte) { c.queueOne(t, line, true) }
 
 // queueOne queues one message to this connection alone, behind what waits for it or first.
 func (c *conn) queueOne(t wire.Type, line []byte, first bool) {

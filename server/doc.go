@@ -21,7 +21,7 @@
 //   - A private message overtakes what others have said to all, and nothing of its own sender. Nothing that is queued after a
 //     private message, to the same receiver, overtakes it.
 //   - Broadcasts have their share of what a receiver reads, however much waits in its lane (laneAhead).
-//   - A probe goes before all that waits: nobody is taken for dead for what we have not written.
+//   - A probe, and the answer to a ping, goes before all that waits: neither side takes the other for dead for what is not written.
 //   - Nothing precedes the handshake answer on a connection: its last line is queued in the same critical
 //     section that makes the peer visible.
 //   - The departure of a nick is queued before anything that its next owner sends.

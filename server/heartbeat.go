@@ -64,7 +64,7 @@ func (s *Server) checkSilence(p *peer) {
 			c.evict(EvictedLegacyIdle)
 		} else if idle >= s.opt().PingIdle && s.probeDue(c, now) {
 			c.probed.Store(now)
-			c.probe(wire.Peerlist, s.ownEntry(false))
+			c.sendFirst(wire.Peerlist, s.ownEntry(false))
 		}
 	}
 }

@@ -264,6 +264,26 @@ func TestLongPrivateMessagesDoNotHoldBroadcastsBack(t *testing.T) {
 	}
 }
 
+// TestPongGoesBeforeAllThatWaits: a client whose ping is answered late takes us for dead.
+func TestPongGoesBeforeAllThatWaits(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		to := joinMem(t, s, testNick(1), wire.Location{})
+		loud := joinMem(t, s, testNick(2), wire.Location{})
+		read := queuedTo(t, to)
+		for range 20 {
+			loud.send(wire.Pubmsg, loud.nick+"!PUBLIC!"+strings.Repeat("9", 30_000))
+		}
+		synctest.Wait()
+		loud.send(wire.Privmsg, loud.nick+"!"+to.nick+"!fill 0")
+		synctest.Wait()
+		to.send(wire.Ping, "")
+		got := read()
+		if at := slices.Index(got, rawMessage{wire.Pong, ""}); at != 1 { // behind what was begun
+			t.Errorf("the answer came at %d of %d", at, len(got))
+		}
+	})
+}
+
 // TestOutboxLaneKeepsBothOrders pushes to both queues of an outbox, and writes them in arbitrary parts: every frame comes whole,
 // each queue keeps its order, what follows a frame is right behind it, nothing comes before an older one of the lane, neither keeps
 // the other waiting for longer than its share, and probes, which are put before all, change none of that.

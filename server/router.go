@@ -33,7 +33,7 @@ func (s *Server) route(c *conn, env wire.Envelope) Reason {
 	}
 	switch env.Type {
 	case wire.Ping:
-		c.send(wire.Pong, nil)
+		c.sendFirst(wire.Pong, nil)
 	case wire.Pong: // unsolicited
 	default:
 		// 785, 787 and 797 are events inside the reference client and inert here (protocol.md 3.1);
