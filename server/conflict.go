@@ -10,7 +10,7 @@ import (
 const conflictPoll = 20 * time.Millisecond
 
 // conflictLeave is how long a connection that its client has ended may take to leave, with all that was sent before, when its
-// nick is asked for.
+// nick is asked for, or Options.Patience if that is longer: what waits for a budget has got it by then, or was dropped.
 const conflictLeave = 5 * time.Second
 
 // freshShare is the part of Options.ConflictTimeout, one in so many, within which an owner that has sent
@@ -44,29 +44,33 @@ func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
 	defer tick.Stop()
 	deadline := time.NewTimer(s.opt().ConflictTimeout)
 	defer deadline.Stop()
-	for {
-		if c.lastSeen.Load() >= start {
-			return true
-		}
-		if s.registry.get(incumbent.nick) != incumbent || newcomer.ended.Load() != 0 {
+	for over := false; ; {
+		// While we do not read from it, for its rate or for a budget, its answer cannot be seen.
+		alive := c.lastSeen.Load() >= start || over && c.held.Load()
+		switch {
+		case (alive || over) && c.t.hungUp(): // the last sign of life of one that has ended it meanwhile
+			s.awaitLeave(incumbent, newcomer)
+			return false
+		case alive || over:
+			return alive
+		case s.registry.get(incumbent.nick) != incumbent || newcomer.ended.Load() != 0:
 			return false
 		}
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			// While we do not read from it, for its rate or for a budget, its answer cannot be seen.
-			return c.held.Load() && !c.t.hungUp() || c.lastSeen.Load() >= start
+			over = true
 		}
 	}
 }
 
 // awaitLeave waits until p, whose client has ended the connection, is out of the registry, which it is when what the client sent
-// before has been handled: a client that comes back at once may be here before we know that it went. It waits for conflictLeave at
-// the most: what is held back for longer than that keeps its sender from its nick no more.
+// before has been handled: a client that comes back at once may be here before we know that it went, and what it said before is still to
+// be said, ahead of its departure. What is held back for longer than conflictLeave keeps its sender from its nick no more, and is dropped.
 func (s *Server) awaitLeave(p *peer, newcomer *conn) {
 	tick := time.NewTicker(conflictPoll)
 	defer tick.Stop()
-	deadline := time.NewTimer(conflictLeave)
+	deadline := time.NewTimer(max(conflictLeave, s.opt().Patience))
 	defer deadline.Stop()
 	for s.registry.get(p.nick) == p && newcomer.ended.Load() == 0 {
 		select {

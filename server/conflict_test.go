@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -181,23 +182,25 @@ func TestHeldOwnerLosesItsNickWhenItIsSilentAfterwards(t *testing.T) {
 	})
 }
 
-// TestClientThatComesBackWhileItIsHeldBackGetsItsNick: what is left in its old connection keeps the nick for a few seconds at the most,
-// once we know that the client has ended it.
+// TestClientThatComesBackWhileItIsHeldBackGetsItsNick: what is left in its old connection keeps the nick for as long as one message may
+// wait at the most, once we know that the client has ended it. What is left then is dropped, and counted.
 func TestClientThatComesBackWhileItIsHeldBackGetsItsNick(t *testing.T) {
+	patience := 40 * time.Second
 	for _, test := range []struct {
 		name     string
 		features []string
 		early    bool // it is back before we know that its old connection has ended
 		wait     time.Duration
 	}{
-		{name: "legacy", wait: conflictLeave},
-		{name: "ping", features: []string{wire.FeaturePing}, wait: conflictLeave},
-		{name: "ping, early", features: []string{wire.FeaturePing}, early: true, wait: DefaultOptions().ConflictTimeout},
+		{name: "legacy", wait: patience},
+		{name: "ping", features: []string{wire.FeaturePing}, wait: patience},
+		{name: "ping, early", features: []string{wire.FeaturePing}, early: true, wait: patience + DefaultOptions().ConflictTimeout},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, scarceOrderbook, func(t *testing.T, s *Server) {
 				watcher := joinMem(t, s, testNick(9), wire.Location{})
 				old := heldPeer(t, s, test.features...)
+				old.send(wire.Pubmsg, old.nick+"!PUBLIC!orderbook")
 				watcher.lines()
 				time.Sleep(5 * time.Second)
 				if !test.early {
@@ -215,6 +218,39 @@ func TestClientThatComesBackWhileItIsHeldBackGetsItsNick(t *testing.T) {
 				time.Sleep(2 * s.opt().Patience)
 				watcher.wantLines() // what was held back is not said any more: the nick has a new connection
 				back.wantConnected()
+				st := s.Status()
+				if n := st.Reasons[DroppedBudget] + st.Reasons[DroppedDisplaced]; n != 2 || st.Public != 2 {
+					t.Errorf("%d messages were dropped and %d passed on, want 2 and 2", n, st.Public)
+				}
+			})
+		})
+	}
+}
+
+// TestWhatAClientSaidBeforeItCameBackIsSaid: a message that was read before its client hung up has its turn, and comes before the departure,
+// although the client is back already and waits for its nick.
+func TestWhatAClientSaidBeforeItCameBackIsSaid(t *testing.T) {
+	for _, early := range []bool{false, true} { // it is back before we know that its old connection has ended
+		t.Run(fmt.Sprintf("early %t", early), func(t *testing.T) {
+			scarce := func(o *Options) { o.Orderbooks, o.Patience = Rate{1.0 / 18, 1}, 20*time.Second }
+			inBubble(t, scarce, func(t *testing.T, s *Server) {
+				watcher := joinMem(t, s, testNick(9), wire.Location{})
+				old := heldPeer(t, s, wire.FeaturePing)
+				watcher.lines()
+				said := rawMessage{wire.Pubmsg, testNick(1) + "!PUBLIC!orderbook"}
+				if !early {
+					old.m.closeClient()
+				}
+				time.Sleep(2 * time.Second)
+				back := connectMem(t, s, 1<<20)
+				back.hello(testNick(1), wire.Location{}, wire.FeaturePing)
+				back.wantLines()
+				old.m.closeClient()
+				time.Sleep(s.opt().Patience)
+				watcher.wantLines(said, rawMessage{wire.Peerlist, entryOf(old.nick, wire.Location{}) + ";D"})
+				if got := back.lines(); len(got) != 1 || !accepted(t, got[0]) {
+					t.Fatalf("got %v", got)
+				}
 			})
 		})
 	}
@@ -303,6 +339,9 @@ func TestDisplacedOwnerSaysNothingMore(t *testing.T) {
 		s.route(old.c, wire.Envelope{Type: wire.Pubmsg, Line: []byte(owner.nick + "!PUBLIC!cancel 0")})
 		s.route(old.c, wire.Envelope{Type: wire.Privmsg, Line: []byte(owner.nick + "!" + watcher.nick + "!fill")})
 		watcher.wantLines()
+		if st := s.Status(); st.Reasons[DroppedDisplaced] != 2 || st.Public != 1 || st.Private != 0 {
+			t.Errorf("%d dropped, %d and %d passed on, want 2, 1 and 0", st.Reasons[DroppedDisplaced], st.Public, st.Private)
+		}
 	})
 }
 

@@ -71,7 +71,8 @@ type Options struct {
 	Deliveries Rate
 	// Patience is how long a connection that is above a rate is held back, by not reading from it, before what is
 	// above the rate is dropped; and how long a public message may wait for Orderbooks, PublicBytes
-	// and Deliveries.
+	// and Deliveries. A connection that its client has ended keeps its nick for that long at the most, or five seconds, while what it
+	// said before waits.
 	Patience time.Duration
 	// OrderbookWindow is the time within which a second orderbook request of a connection is dropped: each makes
 	// every maker answer. 0 drops none.

@@ -79,6 +79,7 @@ const (
 	DroppedMalformed     // no "!", no body, wrong second field, too many orderbook requests at once
 	DroppedUnknownTarget // nobody of that nick is here
 	DroppedSelf          // private message to oneself
+	DroppedDisplaced     // its sender's nick went to another connection while it waited for a rate or a budget
 	DroppedTooLong       // above wire.MaxLine after encoding
 	DroppedUnexpected    // a type that means nothing from a client, or nothing any more
 
@@ -148,6 +149,7 @@ var reasonNames = [numReasons]string{
 	DroppedMalformed:      "malformed",
 	DroppedUnknownTarget:  "unknown_target",
 	DroppedSelf:           "to_self",
+	DroppedDisplaced:      "displaced",
 	DroppedTooLong:        "too_long",
 	DroppedUnexpected:     "unexpected_type",
 }

@@ -114,8 +114,11 @@ func (s *Server) public(c *conn, line []byte) Reason {
 		c.limits.offers, _ = c.limits.offers.with(m.Body, maxOffers, &s.count.offers)
 	}
 	c.peer.spoken.Store(true)
+	if !s.broadcast(fr, c.peer) {
+		s.count.reasons[DroppedDisplaced].Add(1)
+		return ReasonNone
+	}
 	s.count.public.Add(1)
-	s.broadcast(fr, c.peer)
 	for _, f := range s.flushers {
 		f.await()
 	}
@@ -127,8 +130,9 @@ func (s *Server) public(c *conn, line []byte) Reason {
 }
 
 // broadcast queues fr to every peer but the one that it is from (nil: from the directory), without waiting. Nothing is queued
-// behind the departure of its sender: the registry lets go of a peer before it takes a flusher's lock to queue that.
-func (s *Server) broadcast(fr *frame, from *peer) {
+// behind the departure of its sender: the registry lets go of a peer before it takes a flusher's lock to queue that. It reports false
+// when that has happened, to all or to some.
+func (s *Server) broadcast(fr *frame, from *peer) bool {
 	var sender *conn
 	if from != nil {
 		sender = from.conn
@@ -137,7 +141,7 @@ func (s *Server) broadcast(fr *frame, from *peer) {
 		f.mu.Lock()
 		if from != nil && from.gone.Load() {
 			f.mu.Unlock()
-			return
+			return false
 		}
 		seq := s.queued.Add(1)
 		for _, c := range f.members {
@@ -150,6 +154,7 @@ func (s *Server) broadcast(fr *frame, from *peer) {
 		}
 		f.mu.Unlock()
 	}
+	return true
 }
 
 // private hands a message to its addressee, and tells the addressee where the sender can be reached
@@ -185,10 +190,10 @@ func (s *Server) private(c *conn, line []byte) Reason {
 		return c.drop(DroppedTooLong)
 	}
 	c.peer.spoken.Store(true)
-	delivered := s.deliver(c.peer, target, fr)
+	dropped := s.deliver(c.peer, target, fr)
 	fr.release()
-	if !delivered {
-		s.count.reasons[DroppedCrowded].Add(1)
+	if dropped != ReasonNone {
+		s.count.reasons[dropped].Add(1)
 		return ReasonNone
 	}
 	s.count.private.Add(1)
@@ -200,17 +205,18 @@ func (s *Server) private(c *conn, line []byte) Reason {
 const maxTold = 1024
 
 // deliver queues a private message and, where it is news, the sender's location right behind it. It is called by who reads from
-// the sender. It reports false if the receiver is too slow for what the sender has for it.
-func (s *Server) deliver(from, to *peer, fr *frame) bool {
+// the sender. It returns why it is not queued: the receiver is too slow for what the sender has for it, or the sender's departure may
+// be queued already, which nothing of it may follow.
+func (s *Server) deliver(from, to *peer, fr *frame) Reason {
 	c, f := to.conn, to.conn.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := from.conn.clock
 	if from.gone.Load() {
-		return true // its departure may be queued already: nothing of it may follow
+		return DroppedDisplaced
 	}
 	if c.out.state == outboxStalled && !c.crowd.admits(from.conn, len(fr.b), c.out.bytes, s.opt(), now) {
-		return false
+		return DroppedCrowded
 	}
 	seq, lane := s.queued.Add(1), c.out.overtakes(max(from.conn.queued, c.opened))
 	if !lane {
@@ -218,10 +224,10 @@ func (s *Server) deliver(from, to *peer, fr *frame) bool {
 	}
 	f.queue(c, fr, seq, lane)
 	if !from.serves() || c.out.dead {
-		return true
+		return ReasonNone
 	}
 	if at, ok := c.told[from.conn.id]; ok && now-at < int64(s.opt().LocationRepeat) {
-		return true
+		return ReasonNone
 	}
 	if c.told == nil {
 		c.told = make(map[uint64]int64)
@@ -232,12 +238,12 @@ func (s *Server) deliver(from, to *peer, fr *frame) bool {
 	var room [512]byte
 	entry, err := newFrame(wire.Peerlist, wire.AppendEntry(room[:0], from.entry(), to.readsFeatures), now)
 	if err != nil {
-		return true
+		return ReasonNone
 	}
 	entry.follows = true
 	f.queue(c, entry, seq, lane)
 	entry.release()
-	return true
+	return ReasonNone
 }
 
 // at is the time of the token buckets when Server.now was now.

@@ -380,7 +380,7 @@ func (m *sim) count() (n simCount) {
 	n.Displaced, n.NoProgress = int(st.Reasons[EvictedDisplaced]), int(st.Reasons[EvictedNoProgress])
 	for r, times := range st.Reasons {
 		switch r {
-		case DroppedUnknownTarget, DroppedForged, EvictedDisplaced, EvictedNoProgress:
+		case DroppedUnknownTarget, DroppedForged, DroppedDisplaced, EvictedDisplaced, EvictedNoProgress:
 		default:
 			if r.Kind() == "dropped" || r.Kind() == "evicted" {
 				m.t.Errorf("seed %d: %v %v: %d", m.seed, r.Kind(), r, times)

@@ -80,6 +80,7 @@ var meanings = map[string]map[string]Meaning{
 		"malformed":          {"The message had no sender, no receiver or no text, or more than two orderbook requests at once.", ""},
 		"unknown_target":     {"The receiver is not here, mostly because it has just left.", "Many at once: circuits break, look at Tor."},
 		"to_self":            {"The receiver was the sender.", ""},
+		"displaced":          {"The nick of its sender went to a new connection while the message waited for a rate or a budget.", "Its client came back without waiting for it. If there are many, look at budget, too."},
 		"too_long":           {"The message would be above 40 000 bytes.", ""},
 		"unexpected_type":    {"A type of message that means nothing from a client.", "If there are many, look for a newer release of this server."},
 	},
