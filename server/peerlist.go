@@ -7,14 +7,15 @@ import (
 )
 
 // A peerlistCache holds the prepared answer to getpeerlist in both forms. It is made when asked for and the
-// registry has changed, but takes no more than a twentieth of the time, unless that would make an answer older than
-// departures are when they are announced: with ten thousand peers coming and going, it may be a few milliseconds old.
+// registry has changed, but takes no more than a twentieth of the time, unless that would make an answer old, or older than
+// an announcement of departures: with ten thousand peers coming and going, it may be a few milliseconds old.
 type peerlistCache struct {
 	s *Server
 
 	mu      sync.Mutex
 	made    bool
 	changes uint64 // of the registry, when made
+	told    uint64 // the same: its announcements
 	at      int64  // Server.now when made
 	took    int64  // ns
 	lists   [2][]*frame
@@ -31,23 +32,23 @@ const (
 	plainEntry  = 128 // bytes that a plain entry takes at most, its part of the envelope included
 )
 
-// get returns the list's lines, with features or plain.
-func (p *peerlistCache) get(features bool) []*frame {
+// get returns the list's lines, with features or plain, and how many announcements of departures there were when it was made.
+func (p *peerlistCache) get(features bool) (list []*frame, told uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.s.now()
-	// took is long after a stall, too, whose cause may be anything. Who is in a list from before it left must not be in an answer
-	// from after its departure was announced.
+	// took is long after a stall, too, whose cause may be anything.
 	keep := min(p.took*peerlistShare, int64(p.s.opt().DepartureDelay/quietDeparture))
-	if changes := p.s.registry.changes.Load(); !p.made || changes != p.changes && now-p.at >= keep {
-		p.changes, p.at = changes, now
+	told = p.s.registry.told.Load()
+	if changes := p.s.registry.changes.Load(); !p.made || changes != p.changes && (told != p.told || now-p.at >= keep) {
+		p.changes, p.told, p.at = changes, told, now
 		p.make(now)
 		p.made, p.took = true, p.s.now()-now
 	}
 	if features {
-		return p.lists[1]
+		return p.lists[1], told
 	}
-	return p.lists[0]
+	return p.lists[0], told
 }
 
 // make prepares both forms: every peer that serves or has offered, and the directory itself (protocol.md 5.3).
@@ -85,15 +86,28 @@ func (p *peerlistCache) make(now int64) {
 	}
 }
 
-// sendPeerlist answers getpeerlist.
+// sendPeerlist answers getpeerlist. Nobody is in the answer whose departure c is told before it.
 func (s *Server) sendPeerlist(c *conn) {
-	list := s.peerlist.get(c.peer.readsFeatures)
+	for queued := false; !queued; {
+		list, told := s.peerlist.get(c.peer.readsFeatures)
+		queued = s.queuePeerlist(c, list, told)
+	}
+	s.count.peerlists.Add(1)
+	c.f.awaitFor(c)
+}
+
+// queuePeerlist queues a list for c, unless departures were announced since there were told announcements: then it reports false.
+func (s *Server) queuePeerlist(c *conn, list []*frame, told uint64) bool {
 	now := s.now()
+	s.registry.mu.RLock() // nothing is announced while it is held
+	defer s.registry.mu.RUnlock()
+	if s.registry.told.Load() != told {
+		return false
+	}
 	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
 	for _, fr := range list {
 		c.f.push(c, fr.again(now))
 	}
-	c.f.mu.Unlock()
-	s.count.peerlists.Add(1)
-	c.f.awaitFor(c)
+	return true
 }

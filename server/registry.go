@@ -21,6 +21,7 @@ type registry struct {
 	closing    bool // the server stops: departures are no news any more
 
 	changes atomic.Uint64 // counts changes of what a peer list would say
+	told    atomic.Uint64 // counts announcements of departures; changed with the lock only
 	peers   atomic.Int64  // len(nicks)
 	makers  atomic.Int64  // peers that are listed
 }
@@ -252,6 +253,7 @@ func (r *registry) depart(p *peer) {
 
 // announce broadcasts all noted departures. The lock must be held: a newcomer must not come in between.
 func (r *registry) announce() {
+	r.told.Add(1)
 	r.departures.told = r.s.now()
 	r.departures.take(func(line []byte) {
 		fr, err := newFrame(wire.Peerlist, line, r.s.now())

@@ -426,6 +426,30 @@ func TestPeerlistIsNoOlderThanDepartures(t *testing.T) {
 	})
 }
 
+// TestPeerlistIsNoOlderThanATakeOver: its departure is announced at once, and whoever asks then must not learn the old location again.
+func TestPeerlistIsNoOlderThanATakeOver(t *testing.T) {
+	inBubble(t, proving, func(t *testing.T, s *Server) {
+		asks := joinMem(t, s, testNick(1), wire.Location{})
+		owner := testProver(2)
+		joinMem(t, s, owner.nick, testLocation(2))
+		asks.send(wire.GetPeerlist, "")
+		asks.wantLines(rawMessage{wire.Peerlist, entryOf(owner.nick, testLocation(2))})
+		s.peerlist.mu.Lock()
+		s.peerlist.took = int64(time.Second) // as with many peers
+		s.peerlist.mu.Unlock()
+		list, told := s.peerlist.get(false)
+		joinProvenMem(t, s, owner, testLocation(3))
+		if s.queuePeerlist(asks.c, list, told) { // what the asker's reader does that had the list in its hands
+			t.Error("a list was queued behind the departure of a peer in it")
+		}
+		asks.send(wire.GetPeerlist, "")
+		asks.wantLines(
+			rawMessage{wire.Peerlist, entryOf(owner.nick, testLocation(2)) + ";D"},
+			rawMessage{wire.Peerlist, entryOf(owner.nick, testLocation(3))},
+		)
+	})
+}
+
 // listBytes sums up an answer to getpeerlist, and counts its entries and those with features.
 func listBytes(lines []rawMessage) (bytes, entries, rich int) {
 	for _, m := range lines {
