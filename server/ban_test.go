@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jm-directory-server/server/wire"
@@ -89,6 +90,36 @@ func TestBanHitsWhoJoinsAtTheSameMoment(t *testing.T) {
 		p.wantEnded(s, EvictedBanned)
 		if s.registry.get(nick) != nil {
 			t.Error("it is here")
+		}
+	})
+}
+
+// TestBanGoesByWhoHasTheNickWhenItIsMade has the nick proven while the ban is being made: whoever is ended for the ban is kept out by it.
+func TestBanGoesByWhoHasTheNickWhenItIsMade(t *testing.T) {
+	inBubble(t, proving, func(t *testing.T, s *Server) {
+		owner := testProver(1)
+		p, challenge, handshake := challengeMem(t, s, owner, wire.Location{})
+		s.bans.mu.Lock()
+		var b Ban
+		var err error
+		made := make(chan struct{})
+		go func() {
+			defer close(made)
+			b, err = s.Ban(Target{Nick: owner.nick}, time.Hour, "floods")
+		}()
+		for range 1000 { // until it waits for the lock
+			runtime.Gosched()
+		}
+		p.send(wire.NickProof, owner.proof(t, challenge, handshake))
+		for s.registry.peers.Load() == 0 && s.registry.mu.TryRLock() { // until the newcomer is here, or waits for the ban
+			s.registry.mu.RUnlock()
+			runtime.Gosched()
+		}
+		s.bans.mu.Unlock()
+		<-made
+		synctest.Wait()
+		if err != nil || p.m.isClosed() && b.Kind != BanKey {
+			t.Errorf("a proven owner was ended for %+v, %v", b, err)
 		}
 	})
 }

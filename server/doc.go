@@ -36,13 +36,14 @@
 //	locationChecks.mu  the checks that wait; never together with the one above
 //	registry.mu        nicks, hosts, departures not yet announced
 //	flusher.mu         outboxes and broadcast set of one flusher; one flusher's lock at a time
+//	banList.mu         what is banned; never together with the one above
 //
 // Within Server.reload or alone, and taking no other: budget.mu (who waits for a budget), circuits.mu (what is known of
 // circuits), sharedBuckets.mu (the token buckets of one circuit) and ownNicks.mu (the nicks under which the directory looks
 // at itself).
 //
 // Three are held for a moment within any of these or none, and take no other: poller.mu, socket.mu and pressure.mu.
-// Three are taken alone: handshakePool.mu (connections that have not finished their handshake), Server.mu (the
-// set of all connections, and whether the server stops) and banList.mu. One is held across I/O, the journal's writes:
+// Two are taken alone: handshakePool.mu (connections that have not finished their handshake) and Server.mu (the
+// set of all connections, and whether the server stops). One is held across I/O, the journal's writes:
 // banList.writing, before banList.mu, by who makes a ban or takes one back, and by nobody else.
 package server

@@ -186,8 +186,8 @@ func (c *conn) join(p *peer, id string) Reason {
 	}
 }
 
-// registered ends old, whose nick p has taken over, if there is one, and p itself if it is banned. Server.Ban puts a ban
-// before it looks for whom to end, and p is looked up here after it can be found: one of the two sees the other.
+// registered ends old, whose nick p has taken over, if there is one, and p itself if it is banned. Nobody joins while Server.Ban
+// makes a ban: p was there before, and is ended by that, or finds the ban here.
 func (c *conn) registered(p, old *peer) Reason {
 	if old != nil {
 		old.conn.evict(EvictedDisplaced)

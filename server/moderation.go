@@ -96,38 +96,52 @@ func (s *Server) Ban(t Target, d time.Duration, reason string) (Ban, error) {
 	if err := CheckBanReason(reason); err != nil {
 		return Ban{}, err
 	}
-	if t.Conn != 0 {
-		conns := s.find(t)
-		if len(conns) == 0 {
-			return Ban{}, ErrNobody
-		}
-		nick, ok := s.registry.nickOf(conns[0])
-		if !ok {
-			return Ban{}, ErrNobody
-		}
-		t = Target{Nick: nick}
-	}
 	b := Ban{Reason: reason, Created: time.Now().UTC().Truncate(time.Second)}
 	if d > 0 {
 		b.Expires = b.Created.Add(d)
 	}
+	var banned []*conn
 	if t.Circuit != 0 {
 		b.Kind, b.Subject = BanCircuit, circuitSubject(t.Circuit)
+		b = s.bans.put(b)
+		banned = s.find(t)
 	} else {
-		b.Kind = BanNick
-		if p := s.registry.get(t.Nick); p != nil && p.verified {
-			b.Kind = BanKey
+		var ok bool
+		if b, banned, ok = s.banOwner(t, b); !ok {
+			return Ban{}, ErrNobody
 		}
-		s.bans.mu.RLock()
-		b.Subject = s.bans.subject(t.Nick)
-		s.bans.mu.RUnlock()
 	}
-	b = s.bans.put(b)
-	s.dismiss(s.find(t), EvictedBanned)
+	s.dismiss(banned, EvictedBanned)
 	if err := s.bans.keep(b); err != nil { // last: the disk may take its time
 		return b, fmt.Errorf("the ban is in force, but not kept over a restart: %w", err)
 	}
 	return b, nil
+}
+
+// banOwner puts b as a ban of t's nick, of the kind that its owner deserves, and returns that owner's connection, if there is one. It
+// reports false for a connection without a nick. Nobody joins meanwhile: who has the nick then is who had it when the kind was
+// chosen, and whoever comes later finds the ban.
+func (s *Server) banOwner(t Target, b Ban) (put Ban, owner []*conn, ok bool) {
+	s.registry.mu.RLock()
+	defer s.registry.mu.RUnlock()
+	p := s.registry.nicks[t.Nick]
+	if t.Conn != 0 {
+		if p = s.registry.ownerOf(t.Conn); p == nil {
+			return Ban{}, nil, false
+		}
+		t.Nick = p.nick
+	}
+	b.Kind = BanNick
+	if p != nil {
+		owner = []*conn{p.conn}
+		if p.verified {
+			b.Kind = BanKey
+		}
+	}
+	s.bans.mu.RLock()
+	b.Subject = s.bans.subject(t.Nick)
+	s.bans.mu.RUnlock()
+	return s.bans.put(b), owner, true
 }
 
 // CheckBanReason accepts what may be shown to a client: printable ASCII, at most MaxBanReason bytes.

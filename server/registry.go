@@ -44,16 +44,14 @@ func (r *registry) get(nick string) *peer {
 	return r.nicks[nick]
 }
 
-// nickOf returns the nick that c owns.
-func (r *registry) nickOf(c *conn) (nick string, ok bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for nick, p := range r.nicks {
-		if p.conn == c {
-			return nick, true
+// ownerOf returns the peer of the connection with this number, or nil. The lock must be held.
+func (r *registry) ownerOf(id uint64) *peer {
+	for _, p := range r.nicks {
+		if p.conn.id == id {
+			return p
 		}
 	}
-	return "", false
+	return nil
 }
 
 // len returns how many peers there are.
