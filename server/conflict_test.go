@@ -363,3 +363,39 @@ func TestClientThatComesBackAtOnceGetsItsNick(t *testing.T) {
 		}
 	}
 }
+
+// TestRushForANickDoesNotKeepOutWhoProvesIt: many ask for a nick before it is announced that its owner has left; each that gets in has left
+// again before it is the turn of who proves the nick, if it is the first to be run.
+func TestRushForANickDoesNotKeepOutWhoProvesIt(t *testing.T) {
+	inBubble(t, proving, func(t *testing.T, s *Server) {
+		owner := testProver(1)
+		public := rawMessage{wire.Pubmsg, owner.nick + "!PUBLIC!hp2 P0"}
+		rush := func() {
+			for range 20 {
+				p := connectMem(t, s, 1<<20)
+				p.hello(owner.nick, wire.Location{})
+				p.send(public.Type, public.Line)
+				synctest.Wait()
+				go func() { // it leaves as soon as it has spoken, or was refused
+					p.m.Read(make([]byte, 1<<10))
+					p.m.closeClient()
+				}()
+			}
+		}
+		first := joinMem(t, s, owner.nick, wire.Location{})
+		first.send(public.Type, public.Line)
+		synctest.Wait()
+		first.m.closeClient()
+		synctest.Wait()
+		rush()
+		back := proveMem(t, s, owner, wire.Location{})
+		rush()
+		time.Sleep(s.opt().DepartureDelay)
+		back.wantLines(resultLine(wire.ProofOK))
+		if p := s.registry.get(owner.nick); p == nil || p.conn != back.c {
+			t.Error("somebody else has the nick")
+		}
+		rush()
+		back.wantConnected()
+	})
+}

@@ -68,20 +68,21 @@ func (r *registry) len() int {
 //
 // The departure of who had the nick before goes to all before p joins, and must not cost more than others pay for a line to
 // all: who comes back waits until it is announced with all the others that are noted, at most Options.DepartureDelay, and who
-// takes a nick over, which cannot wait, pays for it.
+// takes a nick over, which cannot wait, pays for it. So does who has proven the nick and waited once: others may have come and gone
+// with it meanwhile, again and again.
 func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refused Reason) {
 	c := p.conn
-	for paid := false; ; {
+	for waited, paid := false, false; ; {
 		old, refused, announced, unpaid := r.tryJoin(p, last, displace, paid)
 		switch {
-		case announced != nil:
+		case announced != nil && !(waited && p.verified):
 			select {
 			case <-announced:
-				c.clock = r.s.now()
+				c.clock, waited = r.s.now(), true
 			case <-r.s.stopping:
 				return nil, RefusedDraining
 			}
-		case unpaid:
+		case announced != nil || unpaid:
 			if paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}); !paid {
 				return nil, RefusedRate
 			}
@@ -135,7 +136,10 @@ func (r *registry) tryJoin(p *peer, last *frame, displace *peer, paid bool) (
 			r.announce()
 		}
 	} else if r.departures.has(p.nick) {
-		return nil, ReasonNone, r.departures.announced, false
+		if !paid || !p.verified {
+			return nil, ReasonNone, r.departures.announced, false
+		}
+		r.announce()
 	}
 	r.nicks[p.nick] = p
 	r.claim(p, p.serves())
