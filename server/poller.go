@@ -139,10 +139,10 @@ func (p *poller) control(op int, s *socket, events uint32) error {
 }
 
 // forget ends reports. To be called before the descriptor is closed, which takes it out of the epoll set.
-func (p *poller) forget(s *socket) {
+func (p *poller) forget(fd int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.sockets, int32(s.fd))
+	delete(p.sockets, int32(fd))
 }
 
 // close ends the poller. All of its sockets must have been closed.

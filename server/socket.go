@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,9 +17,7 @@ var errNoSocket = errors.New("not a socket")
 
 // A socket is the transport over a TCP or unix stream socket. Its descriptor is its own, and known to its poller alone.
 type socket struct {
-	poller *poller
-	fd     int
-	users  atomic.Int32 // calls that use fd now, and closing once nobody may begin to
+	descriptor
 
 	// Only who reads uses it.
 	drained bool // the last read left nothing; whatever comes after makes an event
@@ -34,10 +31,6 @@ type socket struct {
 	writer   *waiter // who waits in awaitWritable
 	deadline time.Time
 }
-
-// closing is set in socket.users by close. The last user closes the descriptor, or it might belong to another connection
-// when it is used.
-const closing = 1 << 30
 
 // newSocket takes conn's descriptor over from package net, and closes conn also when it fails: with errNoSocket or with the error of
 // the system.
@@ -61,37 +54,12 @@ func newSocket(p *poller, conn net.Conn) (*socket, error) {
 
 // socket makes a transport of a connected socket that does not block, and closes it if that fails.
 func (p *poller) socket(fd int) (*socket, error) {
-	s := &socket{poller: p, fd: fd}
+	s := &socket{descriptor: descriptor{poller: p, fd: fd}}
 	if err := p.add(s); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("connection: %w", err)
 	}
 	return s, nil
-}
-
-// use keeps the descriptor open until release; false: it is closed.
-func (s *socket) use() bool {
-	for {
-		n := s.users.Load()
-		if n >= closing {
-			return false
-		}
-		if s.users.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (s *socket) release() {
-	if s.users.Add(-1) == closing {
-		s.end()
-	}
-}
-
-// end closes the descriptor. It is called once.
-func (s *socket) end() {
-	s.poller.forget(s)
-	unix.Close(s.fd)
 }
 
 // event is called by the poller.
@@ -312,9 +280,7 @@ func (s *socket) close() error {
 	}
 	c := s.wakeReader()
 	s.mu.Unlock()
-	if s.users.Add(closing) == closing {
-		s.end()
-	}
+	s.abandon()
 	if c != nil {
 		c.s.readers.run(c)
 	}
