@@ -5,8 +5,8 @@
 // way back. Two means of the kernel are used together:
 //
 //   - Landlock, for what can be named: files, TCP ports, signals and abstract sockets of others;
-//   - a filter for system calls (seccomp), for what cannot: new sockets, programs, memory and limits of other processes, shared
-//     memory, mounts, namespaces, kernel modules.
+//   - a filter for system calls (seccomp), for what cannot: new sockets, programs, memory, limits and priorities of other
+//     processes, shared memory, mounts, namespaces, kernel modules.
 //
 // The filter answers EPERM to the system calls that it names, and lets others through. A list of what is allowed would be
 // shorter, but it would have to follow the Go runtime and the C library: what they call differs with their versions and with

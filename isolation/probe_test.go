@@ -246,6 +246,18 @@ var forbiddenAttempts = []attempt{
 		err := unix.Prlimit(o.Parent, unix.RLIMIT_CORE, nil, &l)
 		return errors.Join(err, unix.Prlimit(o.Parent, unix.RLIMIT_CORE, &l, nil))
 	}},
+	{name: "priority of the parent", do: func(o *order) error {
+		twenty, err := unix.Getpriority(unix.PRIO_PROCESS, o.Parent) // less what setpriority(2) takes
+		return errors.Join(err, unix.Setpriority(unix.PRIO_PROCESS, o.Parent, 20-twenty))
+	}},
+	{name: "processors of the parent", do: func(o *order) error {
+		var set unix.CPUSet
+		return errors.Join(unix.SchedGetaffinity(o.Parent, &set), unix.SchedSetaffinity(o.Parent, &set))
+	}},
+	{name: "ioprio_set", do: call(unix.SYS_IOPRIO_SET, 1, 0x7ffffffe, 0), past: []error{unix.ESRCH}},
+	{name: "sched_setattr", do: call(unix.SYS_SCHED_SETATTR, 0x7ffffffe), past: []error{unix.EINVAL}},
+	{name: "sched_setparam", do: call(unix.SYS_SCHED_SETPARAM, 0x7ffffffe), past: []error{unix.EINVAL}},
+	{name: "sched_setscheduler", do: call(unix.SYS_SCHED_SETSCHEDULER, 0x7ffffffe), past: []error{unix.EINVAL}},
 	{name: "rt_sigqueueinfo", do: call(unix.SYS_RT_SIGQUEUEINFO, 0x7ffffffe), past: []error{unix.EFAULT}},
 	{name: "bpf", do: call(unix.SYS_BPF, 0xffff), past: []error{unix.EINVAL, unix.EFAULT}},
 	{name: "io_uring", do: call(unix.SYS_IO_URING_SETUP, 0), past: []error{unix.EINVAL, unix.EFAULT}},
