@@ -44,6 +44,12 @@ var forbidden = []string{
 	"setxattr", "setxattrat", "lsetxattr", "fsetxattr", "removexattr", "removexattrat", "lremovexattr", "fremovexattr",
 }
 
+// closed are system calls that open something, or lead elsewhere with what is open; messages can carry descriptors.
+var closed = []string{
+	"open", "openat", "openat2", "creat", "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
+	"sendto", "sendmsg", "sendmmsg", "recvmsg", "recvmmsg", "recvmmsg_time64",
+}
+
 // namespaces are the flags of clone(2) that make one.
 const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
 	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
@@ -264,6 +270,11 @@ func (r Rules) uses() map[string][]use {
 	if !r.Code {
 		for _, name := range []string{"mmap", "mprotect", "pkey_mprotect"} {
 			uses[name] = []use{{without(2, unix.PROT_EXEC)}}
+		}
+	}
+	if r.Closed {
+		for _, name := range closed {
+			uses[name] = []use{}
 		}
 	}
 	return uses

@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/elastic/go-seccomp-bpf/arch"
@@ -40,7 +41,7 @@ func runFilter(t *testing.T, filter []bpf.Instruction, number, arch uint32, argu
 
 // TestForbiddenNamesExist: a name that no machine knows would forbid nothing.
 func TestForbiddenNamesExist(t *testing.T) {
-	for _, name := range append([]string{"clone3"}, forbidden...) {
+	for _, name := range slices.Concat([]string{"clone3"}, forbidden, closed) {
 		known := false
 		for _, machine := range []*arch.Info{arch.X86_64, arch.AARCH64, arch.I386, arch.ARM} {
 			_, ok := machine.SyscallNames[name]
@@ -48,6 +49,37 @@ func TestForbiddenNamesExist(t *testing.T) {
 		}
 		if !known {
 			t.Errorf("no machine knows %s", name)
+		}
+	}
+}
+
+// TestClosedProcessOpensNothing: nor does it turn to anybody else with what it has.
+func TestClosedProcessOpensNothing(t *testing.T) {
+	machine, err := arch.GetInfo("")
+	if err != nil {
+		t.Skip(err)
+	}
+	open, err := Rules{}.program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut, err := Rules{Closed: true}.program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"openat": false, "socket": false, "connect": false, "accept4": false, "sendmsg": false, "recvmsg": false, "sendto": false,
+		"read": true, "write": true, "epoll_pwait": true, "futex": true, "close": true, "mmap": true,
+	} {
+		number, argument := uint32(machine.SyscallNames[name]), uint64(0)
+		if name == "socket" {
+			argument = unix.AF_UNIX
+		}
+		if !runFilter(t, open, number, uint32(machine.ID), argument) {
+			t.Errorf("%s is refused to all", name)
+		}
+		if got := runFilter(t, shut, number, uint32(machine.ID), argument); got != want {
+			t.Errorf("%s: allowed %v, want %v", name, got, want)
 		}
 	}
 }

@@ -39,6 +39,10 @@ type Rules struct {
 	// Abstract allows abstract unix sockets of processes outside.
 	Abstract bool `json:",omitempty"`
 
+	// Closed is for a process that has all that it needs: it opens no files and makes no sockets, nor turns those that it has
+	// to somebody else.
+	Closed bool `json:",omitempty"`
+
 	// Signal is a process outside that may be signalled; 0: none.
 	Signal int `json:",omitempty"`
 	// Program is an open descriptor that may be executed (execveat(2)); 0: nothing may be.

@@ -47,19 +47,25 @@ type child struct {
 // EmbeddedControlConn implements process.Process: our end of a socketpair. It
 // must be called before Start; if Start fails, the connection reads EOF.
 func (p *child) EmbeddedControlConn() (net.Conn, error) {
+	conn, control, err := socketPair()
+	p.control = control
+	return conn, err
+}
+
+// socketPair is a control channel: our end of it, and one for a child.
+func socketPair() (ours net.Conn, child *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("control channel: %w", err)
+		return nil, nil, fmt.Errorf("control channel: %w", err)
 	}
-	ours := os.NewFile(uintptr(fds[0]), "tor-control")
-	defer ours.Close() // FileConn duplicates it
-	p.control = os.NewFile(uintptr(fds[1]), "tor-control-child")
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		p.control.Close()
-		return nil, fmt.Errorf("control channel: %w", err)
+	f := os.NewFile(uintptr(fds[0]), "tor-control")
+	defer f.Close() // FileConn duplicates it
+	child = os.NewFile(uintptr(fds[1]), "tor-control-child")
+	if ours, err = net.FileConn(f); err != nil {
+		child.Close()
+		return nil, nil, fmt.Errorf("control channel: %w", err)
 	}
-	return conn, nil
+	return ours, child, nil
 }
 
 // Start implements process.Process. Where a memory file may not be executed it

@@ -58,7 +58,7 @@ func parseCircuits(text, id string) circuitCount {
 
 // circuits asks Tor for the circuits of our service.
 func (s *Service) circuits(ctx context.Context) (circuitCount, error) {
-	text, err := s.control.info(ctx, "circuit-status")
+	text, err := s.control.info(ctx, infoCircuits)
 	if err != nil {
 		return circuitCount{}, fmt.Errorf("circuits: %w", err)
 	}

@@ -38,6 +38,9 @@ func (s *Service) close() error {
 	if s.control != nil {
 		note(s.control.close())
 	}
+	if s.guard != nil {
+		s.guard.Stop(exitWait) // it ends with the channel
+	}
 	s.work.Wait()
 	if s.keyPasses && s.keyDir != "" {
 		note(os.RemoveAll(s.keyDir))
@@ -64,7 +67,7 @@ func (s *Service) stopTor() error {
 		return nil
 	}
 	if s.control != nil {
-		s.control.request(ctx, "SIGNAL HALT")
+		s.control.request(ctx, commandHalt)
 	}
 	if p, ok := s.proc.(*child); ok {
 		p.Stop(exitWait)

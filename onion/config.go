@@ -99,8 +99,9 @@ type Config struct {
 
 	// ExtraTorrc are further torrc lines for a Tor that we start.
 	ExtraTorrc []string
-	// Confine takes from a Tor that we start what it does not need. The program
-	// has to call BecomeTor first.
+	// Confine takes from a Tor that we start what it does not need, and from
+	// this process the command of any Tor but for what it needs (State.Guarded).
+	// The program has to call Become first.
 	Confine Confine
 
 	// Log gets Tor's own log lines: level is "debug", "info", "notice",

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -20,27 +18,18 @@ import (
 	"jm-directory-server/onion/internal/owned"
 )
 
-// Confine says what a Tor that we start is kept from.
+// Confine says what a Tor that we start is kept from, and what we are kept from telling a Tor.
 type Confine string
 
 const (
 	// Unconfined starts Tor as it is.
 	Unconfined Confine = ""
 	// ConfineAuto takes from Tor what it does not need, as far as the kernel can: files but its own, programs, other
-	// processes, ports to listen on. What fails is a warning in Tor's log.
+	// processes, ports to listen on. Once the service is there, a guard between us and Tor passes on what the service needs
+	// and nothing else. What fails is a warning in Tor's log.
 	ConfineAuto Confine = "auto"
-	// ConfineRequire does the same, and does not start Tor where it fails.
+	// ConfineRequire does the same, and does not start where it fails.
 	ConfineRequire Confine = "require"
-)
-
-// becoming is the name by which our own program is called to become Tor.
-const becoming = "jm-directory-server: becoming tor"
-
-// The descriptors of our program while it becomes Tor, after those of Tor.
-const (
-	controlFD = 3 // stays Tor's
-	resultFD  = 4 // a pipe: closed by the execution, or told why there was none
-	programFD = 5 // what to execute, if that is a memory file
 )
 
 // confinement is what our program is told when it is to become Tor.
@@ -50,18 +39,7 @@ type confinement struct {
 	Path    string // of the executable; "": programFD
 }
 
-// BecomeTor puts the rules for Tor on this process and executes Tor in its place, if it was started for that; then it
-// does not return. A program that sets Config.Confine calls it first of all.
-func BecomeTor() {
-	if len(os.Args) < 3 || os.Args[0] != becoming {
-		return
-	}
-	unix.CloseOnExec(resultFD)
-	err := becomeTor(os.Args[1], os.Args[2:])
-	io.WriteString(os.NewFile(resultFD, "result"), err.Error()) // if nobody reads it, nobody waits for Tor either
-	os.Exit(1)
-}
-
+// becomeTor puts the rules for Tor on this process and executes Tor in its place.
 func becomeTor(told string, args []string) error {
 	var c confinement
 	if err := json.Unmarshal([]byte(told), &c); err != nil {
@@ -119,7 +97,7 @@ func (p *child) startConfined(img *image) (*owned.Process, error) {
 		return nil, errors.New("confined tor: no control channel")
 	}
 	c := confinement{Rules: p.creator.rules, Require: p.creator.confine == ConfineRequire}
-	files := []*os.File{p.control, nil}
+	files := []*os.File{p.control}
 	if img.file != nil {
 		files = append(files, img.file)
 	} else {
@@ -135,34 +113,12 @@ func (p *child) startConfined(img *image) (*owned.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, write, err := os.Pipe()
+	proc, err := startSelf(append([]string{becomingTor, string(told), "tor"}, p.torArgs()...), nil, files, p.creator.output, p.watch)
 	if err != nil {
-		return nil, err
+		p.unwatch()
+		return nil, fmt.Errorf("become tor: %w", err)
 	}
-	defer result.Close()
-	files[resultFD-controlFD] = write
-	cmd := exec.Command("/proc/self/exe") // also when the file has been replaced since
-	cmd.Args = append([]string{becoming, string(told), "tor"}, p.torArgs()...)
-	cmd.Env = []string{"LC_ALL=C"}
-	cmd.ExtraFiles = files
-	cmd.Stdout, cmd.Stderr = p.creator.output, p.creator.output
-	proc, err := owned.Start(cmd)
-	write.Close()
-	if err != nil {
-		return nil, err
-	}
-	p.watch(proc)
-	result.SetReadDeadline(time.Now().Add(toolWait))
-	why, err := io.ReadAll(result)
-	if err == nil && len(why) == 0 {
-		return proc, nil
-	}
-	proc.Stop(0)
-	p.unwatch()
-	if err == nil {
-		err = errors.New(string(why))
-	}
-	return nil, fmt.Errorf("become tor: %w", err)
+	return proc, nil
 }
 
 // watch keeps the numbers of a process at hand. Once it is Tor, and we are confined, /proc does not show it to us any more.

@@ -206,13 +206,13 @@ func awayFromMain(f func()) {
 	<-done
 }
 
-func TestBecomeTorIsForOurselvesOnly(t *testing.T) {
+func TestBecomingIsForOurselvesOnly(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Args = []string{becoming, "{", "tor"}
+	cmd.Args = []string{becomingTor, "{", "tor"}
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("ended with %v, want exit code 1", err)
 	}

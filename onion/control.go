@@ -2,10 +2,12 @@ package onion
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -123,7 +125,7 @@ func (c *channel) subscribe(ctx context.Context, codes ...control.EventCode) err
 
 // info is GETINFO of one key.
 func (c *channel) info(ctx context.Context, key string) (string, error) {
-	r, err := c.request(ctx, "GETINFO "+key)
+	r, err := c.request(ctx, commandInfo+key)
 	if err != nil {
 		return "", err
 	}
@@ -137,15 +139,17 @@ func (c *channel) info(ctx context.Context, key string) (string, error) {
 
 // setConf is SETCONF of all options at once: either all are taken or none.
 func (c *channel) setConf(ctx context.Context, options ...option) error {
-	var b strings.Builder
-	b.WriteString("SETCONF")
-	for _, o := range options {
-		b.WriteString(" " + o.key)
-		if o.value != "" {
-			b.WriteString("=" + quote(o.value))
-		}
+	_, err := c.request(ctx, commandSetConf+confWords(options))
+	return err
+}
+
+// order tells the guard of this channel what it passes on from now on. There is no answer: what comes later comes later.
+func (c *channel) order(ctx context.Context, allowed *commands) error {
+	b, err := json.Marshal(allowed)
+	if err != nil {
+		return fmt.Errorf("order of the guard: %w", err)
 	}
-	_, err := c.request(ctx, b.String())
+	_, err = do(ctx, c, func() (int, error) { return c.conn.Write(slices.Concat([]byte(orderVerb), b, []byte("\r\n"))) })
 	return err
 }
 

@@ -31,7 +31,7 @@ var errDescriptor = errors.New("malformed descriptor")
 // takes TCP addresses only (metrics_parse_ports of Tor 0.4.9).
 func (s *Service) effort(ctx context.Context) (powParams, error) {
 	id := strings.TrimSuffix(s.Address(), ".onion")
-	text, err := s.control.info(ctx, "hs/service/desc/id/"+id)
+	text, err := s.control.info(ctx, infoDescriptor+id)
 	if err != nil {
 		return powParams{}, fmt.Errorf("descriptor: %w", err)
 	}

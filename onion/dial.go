@@ -80,13 +80,12 @@ func (s *Service) socksPorts(ctx context.Context) ([]socksPort, error) {
 		}
 		return []socksPort{{"unix", s.socks}}, nil
 	}
-	const key = "net/listeners/socks"
-	r, err := s.control.request(ctx, "GETINFO "+key)
+	r, err := s.control.request(ctx, commandInfo+infoSocks)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range r.Data {
-		if list, ok := strings.CutPrefix(d, key+"="); ok {
+		if list, ok := strings.CutPrefix(d, infoSocks+"="); ok {
 			if ports := parseListeners(list); len(ports) > 0 {
 				return ports, nil
 			}

@@ -24,6 +24,11 @@
 // work while the service runs. Dial reaches onion services through the same Tor,
 // on a unix socket (Config.Socks) that leads nowhere else.
 //
+// Who takes over this process must not command Tor. So, with Config.Confine, the
+// control channel leads through a guard, our own program in a process of its
+// own, which passes on what this service has to say once it has started, and
+// nothing else (commands, relay, guard.go).
+//
 // Processes. The child is ours alone: its control channel is an inherited
 // socketpair end (__OwningControllerFD), it watches our process id
 // (__OwningControllerProcess) and the kernel kills it when we die

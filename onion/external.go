@@ -25,6 +25,9 @@ func (s *Service) attach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if conn, err = s.guarded(conn); err != nil {
+		return err
+	}
 	if s.control, err = newChannel(ctx, conn, s.config.ControlPassword); err != nil {
 		return fmt.Errorf("control port %s: %w", s.config.Control, err)
 	}
@@ -153,10 +156,8 @@ func (s *Service) removeDir(ctx context.Context) error {
 	}
 	defer s.leaveTurn()
 	others, _, err := s.services(ctx)
-	if err == nil && len(others) == 0 {
-		_, err = s.control.request(ctx, "RESETCONF HiddenServiceOptions")
-	} else if err == nil {
-		err = s.control.setConf(ctx, others...)
+	if err == nil {
+		_, err = s.control.request(ctx, withoutOurs(others))
 	}
 	if err != nil {
 		return fmt.Errorf("take the service off the running Tor: %w", err)
@@ -167,7 +168,7 @@ func (s *Service) removeDir(ctx context.Context) error {
 // services are the options of all onion services in Tor's configuration but
 // ours, and whether ours is there.
 func (s *Service) services(ctx context.Context) (others []option, there bool, err error) {
-	r, err := s.control.request(ctx, "GETCONF HiddenServiceOptions")
+	r, err := s.control.request(ctx, commandServices)
 	if err != nil {
 		return nil, false, err
 	}
@@ -231,7 +232,7 @@ func (s *Service) addOnion(ctx context.Context, uid int) error {
 	s.accept()
 	s.log("warn", "the running Tor got the key over its control port: circuit ids and the introduction DoS defence are off, and the number of introduction points is its own")
 	s.retire = func(ctx context.Context) error {
-		_, err := s.control.request(ctx, "DEL_ONION "+strings.TrimSuffix(s.Address(), ".onion"))
+		_, err := s.control.request(ctx, commandDelOnion+strings.TrimSuffix(s.Address(), ".onion"))
 		if err != nil {
 			return fmt.Errorf("take the service off the running Tor: %w", err)
 		}

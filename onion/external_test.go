@@ -69,7 +69,7 @@ func TestControlPortPasswordIsUsedEvenWhereThereIsACookie(t *testing.T) {
 		"ControlSocket "+socket, "CookieAuthentication 1", "HashedControlPassword "+hashOfSesame)
 	host := mustStart(t, c)
 	for password, works := range map[string]bool{"sesame": true, "wrong": false, "": true} {
-		e := Config{Mode: External, StateDir: t.TempDir(), Control: "unix:" + socket, ControlPassword: password}
+		e := Config{Mode: External, StateDir: t.TempDir(), Control: "unix:" + socket, ControlPassword: password, Confine: usualConfine}
 		s, err := Start(t.Context(), e)
 		if (err == nil) != works {
 			t.Errorf("password %q: %v", password, err)
@@ -99,14 +99,14 @@ func runningTor(t *testing.T) (host *Service, c Config) {
 	of.Confine = Unconfined // its control socket is elsewhere
 	of.ExtraTorrc = append(of.ExtraTorrc[:len(of.ExtraTorrc):len(of.ExtraTorrc)], "ControlSocket "+socket)
 	host = mustStart(t, of)
-	return host, Config{Mode: External, StateDir: t.TempDir(), Control: "unix:" + socket, askEvery: 100 * time.Millisecond,
+	return host, Config{Mode: External, StateDir: t.TempDir(), Control: "unix:" + socket, Confine: usualConfine, askEvery: 100 * time.Millisecond,
 		Log: func(level, msg string) { t.Logf("[%s] %s", level, msg) }}
 }
 
 // servicesOf are the lines of a Tor's onion services.
 func servicesOf(t *testing.T, s *Service) []string {
 	t.Helper()
-	r, err := s.control.request(t.Context(), "GETCONF HiddenServiceOptions")
+	r, err := s.control.request(t.Context(), commandServices)
 	if err != nil {
 		t.Fatal(err)
 	}

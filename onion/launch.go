@@ -60,6 +60,11 @@ func (s *Service) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if src.inside == nil { // else both are one process
+		if conn, err = s.guarded(conn); err != nil {
+			return err
+		}
+	}
 	if err := proc.Start(); err != nil {
 		conn.Close()
 		return err

@@ -17,7 +17,7 @@ import (
 // TestMain checks for goroutines that outlive the tests, once the shared
 // network is closed. As a child of a test it is that child instead.
 func TestMain(m *testing.M) {
-	BecomeTor()
+	Become()
 	if os.Getenv("ONION_TEST_OWNER") != "" {
 		ownerMain()
 		return

@@ -170,14 +170,10 @@ func reach(t *testing.T, s *Service, isolation string) *stream {
 	}
 }
 
-// confValue is one option in force.
+// confValue is one option of our service in force, in the quotes that it may have.
 func confValue(t *testing.T, s *Service, key string) string {
 	t.Helper()
-	r, err := s.control.request(t.Context(), "GETCONF "+key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range r.DataWithReply() {
+	for _, l := range servicesOf(t, s) {
 		if v, ok := strings.CutPrefix(l, key+"="); ok {
 			return v
 		}
@@ -214,7 +210,6 @@ func TestRunningServiceTellsItsStateDialsAndChangesProofOfWork(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"HiddenServiceNumIntroductionPoints": "4", "HiddenServiceEnableIntroDoSRatePerSec": "50", "HiddenServiceEnableIntroDoSBurstPerSec": "500",
-		"VanguardsLiteEnabled": "auto", // which is on, unless the network says otherwise
 	} {
 		if got := confValue(t, s, key); got != want {
 			t.Errorf("%s is %q, want %s", key, got, want)
@@ -309,11 +304,7 @@ func TestExternalTorGetsAHiddenServiceDir(t *testing.T) {
 		t.Error("no circuit id")
 	}
 	services := func() string {
-		r, err := s.control.request(t.Context(), "GETCONF HiddenServiceOptions")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.Join(r.DataWithReply(), "\n")
+		return strings.Join(servicesOf(t, s), "\n")
 	}
 	if now := services(); !strings.Contains(now, other) || !strings.Contains(now, c.StateDir) {
 		t.Errorf("services of the running Tor: %s", now)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cretz/bine/process"
+
+	"jm-directory-server/onion/internal/owned"
 )
 
 const (
@@ -36,6 +38,7 @@ type Service struct {
 	listener  net.Listener
 	runtime   *runtimeDir
 	control   *channel
+	guard     *owned.Process  // between control and Tor; nil: there is none
 	proc      process.Process // nil in mode External
 	ended     chan struct{}   // closed when proc has ended; exit then says how
 	exit      error
@@ -99,10 +102,14 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
+	run := s.launch
 	if s.config.Mode == External {
-		return s.attach(ctx)
+		run = s.attach
 	}
-	return s.launch(ctx)
+	if err := run(ctx); err != nil {
+		return err
+	}
+	return s.order(ctx)
 }
 
 // prepare makes the directories, the key and the socket.
@@ -245,7 +252,7 @@ func (s *Service) CloseCircuit(ctx context.Context, id uint64) error {
 }
 
 func (s *Service) closeCircuit(ctx context.Context, id string) error {
-	_, err := s.control.request(ctx, "CLOSECIRCUIT "+id)
+	_, err := s.control.request(ctx, commandCloseCircuit+id)
 	var refused *textproto.Error
 	if errors.As(err, &refused) && refused.Code == codeUnknownCircuit {
 		return nil

@@ -56,6 +56,10 @@ type State struct {
 	// TorCPU is the processor time it has used, 0 likewise.
 	TorCPU time.Duration
 
+	// Guarded says whether a guard lets no more through to Tor than what this
+	// service has to say.
+	Guarded bool
+
 	// SocksReady says whether Dial has a SOCKS socket of ours and Tor has
 	// reached its network. It says nothing of an external Tor.
 	SocksReady bool
@@ -68,7 +72,7 @@ func (s *Service) State() State {
 		Mode: s.config.Mode, TorVersion: s.version,
 		Progress: s.bootstrap.now(),
 		PoW:      s.features.pow, CircuitIDs: s.features.circuitIDs, IntroDoS: s.features.introDoS,
-		Missing: s.missing(),
+		Missing: s.missing(), Guarded: s.guard != nil,
 	}
 	select {
 	case <-s.published:

@@ -33,7 +33,11 @@ func (s *Service) watch() {
 			s.err = s.whyEnded(nil)
 		case s.err = <-s.dropped:
 		case <-s.control.lost:
-			s.err = s.whyEnded(fmt.Errorf("%w: %w", ErrControlLost, s.control.err))
+			if err := s.guardEnded(); err != nil {
+				s.err = fmt.Errorf("%w: its guard ended: %w", ErrControlLost, err)
+			} else {
+				s.err = s.whyEnded(fmt.Errorf("%w: %w", ErrControlLost, s.control.err))
+			}
 		}
 		select {
 		case <-s.closing: // it ended because we asked

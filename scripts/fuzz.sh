@@ -33,7 +33,7 @@ fi
 turn=300
 # Targets for what comes from our own programs, from the kernel, or from the Tor that is ours, for what only our clients read,
 # and for parts of what another target reads whole.
-minor='^Fuzz(PrivateMessageOpens|Input|Answer|LogLine|ProcStat|Challenge|DirectoryHello|Peerlist|Positions|History|CutLine|NextOffer|DecodeBan|DecodeSample)$'
+minor='^Fuzz(PrivateMessageOpens|Input|Answer|LogLine|ProcStat|Challenge|DirectoryHello|Peerlist|Positions|History|GuardAnswer|CutLine|NextOffer|DecodeBan|DecodeSample)$'
 # What is instrumented: new code of ours, and of the libraries that parse for us, is what makes an input interesting. The whole
 # standard library with it, as `go test -fuzz` has it, costs half to nine tenths of the executions.
 instrumented=()

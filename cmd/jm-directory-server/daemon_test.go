@@ -27,6 +27,7 @@ type fakeTor struct {
 	published, done chan struct{}
 	err             error
 	missing         []string
+	guarded         bool
 	closed          atomic.Bool
 	start           context.Context
 	atClose         func()
@@ -49,7 +50,7 @@ func (f *fakeTor) TorVersion() string         { return "0.4.9.9" }
 func (f *fakeTor) PoW() bool                  { return true }
 
 func (f *fakeTor) State() onion.State {
-	return onion.State{Effort: -1, Circuits: -1, Missing: f.missing}
+	return onion.State{Effort: -1, Circuits: -1, Missing: f.missing, Guarded: f.guarded}
 }
 func (f *fakeTor) CircuitIDs() bool                       { return true }
 func (f *fakeTor) SetPoW(context.Context, int, int) error { return nil }

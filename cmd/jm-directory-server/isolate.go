@@ -18,6 +18,9 @@ const (
 	isolationOff     = "off"
 )
 
+// commandsToTor is what the guard of the control channel restricts, as the operator is told.
+const commandsToTor = "commands to Tor (guard)"
+
 // An isolator puts the server's rules in force; tests of the daemon have none, as their process goes on.
 type isolator struct {
 	probe func() isolation.Kernel
@@ -70,6 +73,9 @@ func (d *daemon) isolate(tor onionService) error {
 		return nil
 	}
 	inForce := d.isolator.probe().InForce()
+	if tor != nil && tor.State().Guarded {
+		inForce = append(inForce, commandsToTor)
+	}
 	d.isolated.Store(&inForce)
 	d.log.WithField("restricted", strings.Join(inForce, ", ")).Info("isolated: no new connections, no programs, no files but the configuration")
 	return nil

@@ -82,6 +82,21 @@ func TestIsolationIsAsConfigured(t *testing.T) {
 	}
 }
 
+// TestGuardIsToldWhereThereIsOne: what is not in force must not be claimed.
+func TestGuardIsToldWhereThereIsOne(t *testing.T) {
+	for _, guarded := range []bool{false, true} {
+		d, log, _ := isolatedDaemon(t, isolationAuto, wholeKernel, nil)
+		tor := newFakeTor(t)
+		tor.guarded = guarded
+		if err := d.isolate(tor); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(d.isolationInForce(), commandsToTor) != guarded || strings.Contains(log.String(), commandsToTor) != guarded {
+			t.Errorf("guarded %v: in force %q, log %s", guarded, d.isolationInForce(), log)
+		}
+	}
+}
+
 // TestRequiredIsolationComesBeforeAnythingIsStarted: not even the state directory is made.
 func TestRequiredIsolationComesBeforeAnythingIsStarted(t *testing.T) {
 	d, _, _ := isolatedDaemon(t, isolationRequire, oldKernel, nil)

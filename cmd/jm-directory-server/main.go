@@ -119,7 +119,7 @@ const (
 var version = "dev"
 
 func main() {
-	onion.BecomeTor()
+	onion.Become()
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 

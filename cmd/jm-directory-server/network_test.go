@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,16 +118,13 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 		}
 	})
 	t.Run("SIGTERMStopsEverythingInOrder", func(t *testing.T) {
-		children := childrenOf(t, first.pid())
-		if len(children) != 1 {
-			t.Fatalf("children %v, want one Tor", children)
-		}
+		tor, guard := torAndGuard(t, first.pid())
 		first.cmd.Process.Signal(syscall.SIGTERM)
 		if code := first.wait(ctx); code != 0 {
 			t.Errorf("exit code %d, want 0\n%s", code, first.log())
 		}
-		if !gone(children[0], time.Second) {
-			t.Error("Tor is still there")
+		if !gone(tor, time.Second) || !gone(guard, time.Second) {
+			t.Error("Tor or its guard is still there")
 		}
 	})
 	second := startBinary(ctx, t, binary, config)
@@ -136,15 +134,12 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 		}
 		exchangeOfAll(ctx, t, freshClient(ctx, t, n, host), host, 2)
 	})
-	t.Run("BothProcessesAreIsolatedAndWork", func(t *testing.T) {
+	t.Run("AllProcessesAreIsolatedAndWork", func(t *testing.T) {
 		checkIsolated(ctx, t, second, config)
 	})
 	t.Run("KilledTorEndsTheServer", func(t *testing.T) {
-		children := childrenOf(t, second.pid())
-		if len(children) != 1 {
-			t.Fatalf("children %v, want one Tor", children)
-		}
-		syscall.Kill(children[0], syscall.SIGKILL)
+		tor, _ := torAndGuard(t, second.pid())
+		syscall.Kill(tor, syscall.SIGKILL)
 		if code := second.wait(ctx); code != 1 {
 			t.Errorf("exit code %d, want 1", code)
 		}
@@ -155,11 +150,11 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 	third := startBinary(ctx, t, binary, config)
 	t.Run("KilledServerLeavesNoTor", func(t *testing.T) {
 		third.address(ctx)
-		children := childrenOf(t, third.pid())
+		tor, guard := torAndGuard(t, third.pid())
 		third.cmd.Process.Kill()
 		third.wait(ctx)
-		if len(children) != 1 || !gone(children[0], time.Second) {
-			t.Errorf("children %v are still there a second later", children)
+		if !gone(tor, time.Second) || !gone(guard, time.Second) {
+			t.Error("Tor or its guard is still there a second later")
 		}
 	})
 	fourth := startBinary(ctx, t, binary, config)
@@ -245,10 +240,7 @@ func stopTor(ctx context.Context, t *testing.T, client *tornet.Node, host string
 		t.Fatal(err)
 	}
 	defer reader.conn.Close()
-	children := childrenOf(t, b.pid())
-	if len(children) != 1 {
-		t.Fatalf("children %v, want one Tor", children)
-	}
+	tor, _ := torAndGuard(t, b.pid())
 	stopped := 3 * time.Second
 	if *faultsLong {
 		stopped = 30 * time.Second
@@ -260,7 +252,7 @@ func stopTor(ctx context.Context, t *testing.T, client *tornet.Node, host string
 		}
 	}
 	say(0)
-	if err := syscall.Kill(children[0], syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(tor, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
@@ -268,7 +260,7 @@ func stopTor(ctx context.Context, t *testing.T, client *tornet.Node, host string
 		say(k)
 	}
 	time.Sleep(stopped - time.Since(begin))
-	if err := syscall.Kill(children[0], syscall.SIGCONT); err != nil {
+	if err := syscall.Kill(tor, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	for k := range messages {
@@ -303,7 +295,7 @@ func awaitCheck(ctx context.Context, t *testing.T, binary, config string) admin.
 	}
 }
 
-// checkIsolated looks at every thread of the server and of its Tor, and whether an isolated server still does what it is
+// checkIsolated looks at every thread of the server, of its Tor and of the guard between them, and whether an isolated server still does what it is
 // asked: a reload, also of a file that was put in the place of the old one, its numbers, and the check of its own onion.
 func checkIsolated(ctx context.Context, t *testing.T, b *binaryRun, config string) {
 	for _, pid := range append(childrenOf(t, b.pid()), b.pid()) {
@@ -362,11 +354,14 @@ func checkIsolated(ctx context.Context, t *testing.T, b *binaryRun, config strin
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if len(r.Isolation) == 0 || r.Process.RSS == 0 || r.Process.FDs == 0 || r.Tor.RSS == 0 {
+	if !slices.Contains(r.Isolation, commandsToTor) || r.Process.RSS == 0 || r.Process.FDs == 0 || r.Tor.RSS == 0 {
 		t.Errorf("status: isolation %q, process %+v, Tor %+v", r.Isolation, r.Process, r.Tor)
 	}
 	if out, err := ask("health"); err != nil {
 		t.Errorf("health: %v\n%s", err, out)
+	}
+	if strings.Contains(b.log(), "guard of the control channel") {
+		t.Errorf("the guard refused what the server needs, or there is none\n%s", b.log())
 	}
 }
 
@@ -466,6 +461,28 @@ func childrenOf(t *testing.T, pid int) (children []int) {
 		}
 	}
 	return children
+}
+
+// torAndGuard are the two children of a server that runs: its Tor, and the guard of the channel to it.
+func torAndGuard(t *testing.T, server int) (tor, guard int) {
+	t.Helper()
+	children := childrenOf(t, server)
+	for _, pid := range children {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch name, _, _ := strings.Cut(string(b), "\x00"); name {
+		case "tor":
+			tor = pid
+		case "jm-directory-server: guarding tor":
+			guard = pid
+		}
+	}
+	if len(children) != 2 || tor == 0 || guard == 0 {
+		t.Fatalf("children %v, want a Tor and its guard", children)
+	}
+	return tor, guard
 }
 
 // gone reports whether a process ends within d. A zombie, which its new parent has not reaped, is gone.

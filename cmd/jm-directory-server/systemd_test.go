@@ -81,14 +81,11 @@ func TestServiceUnderSystemd(t *testing.T) {
 	})
 	t.Run("TorAndServerRunAsTheUnitSays", func(t *testing.T) {
 		pid := mainPID(t)
-		children := childrenOf(t, pid)
-		if len(children) != 1 {
-			t.Fatalf("children %v, want one Tor", children)
-		}
-		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", children[0])); err != nil || !strings.HasPrefix(exe, "/memfd:tor") {
+		tor, guard := torAndGuard(t, pid)
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", tor)); err != nil || !strings.HasPrefix(exe, "/memfd:tor") {
 			t.Errorf("Tor is %s, not a memory file: %v", exe, err)
 		}
-		for _, p := range []int{pid, children[0]} {
+		for _, p := range []int{pid, tor, guard} {
 			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p))
 			if err != nil {
 				t.Fatal(err)

@@ -40,11 +40,8 @@ func TestEverythingComesThroughTor(t *testing.T) {
 	n := privateNetwork(ctx, t)
 	b := startBinary(ctx, t, binary, throughTorConfig(t, n))
 	host := b.address(ctx)
-	children := childrenOf(t, b.pid())
-	if len(children) != 1 {
-		t.Fatalf("children %v, want one Tor", children)
-	}
-	m := &throughTor{t: t, server: b.pid(), tor: children[0], network: n}
+	tor, _ := torAndGuard(t, b.pid())
+	m := &throughTor{t: t, server: b.pid(), tor: tor, network: n}
 
 	began, before := time.Now(), m.cpu()
 	m.join(ctx, host, *throughTorPeers)
