@@ -80,11 +80,16 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 			case <-announced:
 				c.clock, waited = r.s.now(), true
 			case <-r.s.stopping:
-				return nil, RefusedDraining
+				return nil, EvictedShutdown
 			}
 		case announced != nil || unpaid:
 			if paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}); !paid {
-				return nil, RefusedRate
+				select {
+				case <-r.s.stopping:
+					return nil, EvictedShutdown
+				default:
+					return nil, RefusedRate
+				}
 			}
 		default:
 			return old, refused
