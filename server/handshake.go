@@ -180,8 +180,6 @@ func (c *conn) join(p *peer, id string) Reason {
 			return c.refuse(reason, "too many nicks at this location", p.network)
 		case RefusedRate:
 			return c.refuse(reason, "too many messages to all for now, try again later", p.network)
-		case EvictedShutdown:
-			return reason
 		default:
 			return c.refuse(reason, "not accepted", p.network)
 		}

@@ -80,16 +80,11 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 			case <-announced:
 				c.clock, waited = r.s.now(), true
 			case <-r.s.stopping:
-				return nil, EvictedShutdown
+				return nil, RefusedDraining
 			}
 		case announced != nil || unpaid:
 			if paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}); !paid {
-				select {
-				case <-r.s.stopping:
-					return nil, EvictedShutdown
-				default:
-					return nil, RefusedRate
-				}
+				return nil, RefusedRate
 			}
 		default:
 			return old, refused

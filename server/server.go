@@ -247,7 +247,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		if listener != nil {
 			listener.Close()
 		}
-		close(s.stopping)
 		s.stopSweep()
 		s.registry.close()
 		for i := range s.budgets {
@@ -256,6 +255,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	for _, c := range conns {
 		c.retire(EvictedShutdown)
+	}
+	if first {
+		close(s.stopping) // only now: whoever waits for something has its reason to end
 	}
 	gone := make(chan struct{})
 	go func() { s.wg.Wait(); close(gone) }()
