@@ -246,7 +246,7 @@ func TestRunningServiceTellsItsStateDialsAndChangesProofOfWork(t *testing.T) {
 	}
 
 	// Proof of work changes while circuits stay, and others still come in.
-	before := states(t, s, "two circuits again", func(st State) bool { return st.Circuits == 2 })
+	before := states(t, s, "two circuits again", func(st State) bool { return st.Circuits == 2 && st.IntroPoints >= 3 })
 	if err := s.SetPoW(t.Context(), 250, 2500); err != nil {
 		t.Errorf("the values in force: %v", err)
 	}
@@ -254,7 +254,11 @@ func TestRunningServiceTellsItsStateDialsAndChangesProofOfWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A new seed is the sign that Tor made its queue anew, by the new values.
-	st = states(t, s, "new queue", func(st State) bool { return st.Effort >= 0 && st.SeedExpires != before.SeedExpires })
+	// And all introduction points are back before carol comes: a Tor that is refused at each of them does not try
+	// them again for two minutes at least.
+	st = states(t, s, "new queue", func(st State) bool {
+		return st.Effort >= 0 && st.SeedExpires != before.SeedExpires && st.IntroPoints >= before.IntroPoints
+	})
 	if st.PoWQueueRate != 40 || st.PoWQueueBurst != 400 || confValue(t, s, "HiddenServicePoWQueueRate") != "40" || confValue(t, s, "HiddenServicePoWQueueBurst") != "400" {
 		t.Errorf("after SetPoW: %+v", st)
 	}

@@ -36,8 +36,10 @@ func (s *Service) powLimits() (rate, burst int) {
 //   - Tor forgets the state of the defence: the effort starts from 0 again, what
 //     waits in the queue is dropped, and the seed is new, so clients with the old
 //     descriptor and a solution for it have to fetch the new one.
-//   - For a second or two nobody new can come in, for longer if a client takes its
-//     failure for the end of the descriptor. Tor has no queue from the change
+//   - For a second or two nobody new can come in. A client that is refused at every
+//     introduction point in that time does not try them again for 2 to 32 minutes
+//     (its Tor's HS_CACHE_CLIENT_INTRO_STATE_MAX_AGE, looked at every half an hour)
+//     unless the service has others by then. Tor has no queue from the change
 //     to its next housekeeping and crashes if an introduction arrives in
 //     between (enqueue_rend_request), so the introduction circuits are closed
 //     first. Tor builds them again, to the same relays, by itself.
