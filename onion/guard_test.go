@@ -113,10 +113,15 @@ func TestServerDoesNotCommandItsTorBeyondWhatItNeeds(t *testing.T) {
 }
 
 func TestServiceOfARunningTorIsGuardedToo(t *testing.T) {
-	for name, addOnion := range map[string]bool{"by its directory": false, "by its key": true} {
+	for name, how := range map[string]struct{ addOnion, tcp bool }{
+		"by its directory": {}, "by its key": {addOnion: true}, "over TCP": {tcp: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			host, c := runningTor(t)
-			c.PoW, c.addOnion = true, addOnion
+			c.PoW, c.addOnion = true, how.addOnion
+			if how.tcp {
+				c.Control = controlPort(t, host)
+			}
 			before := servicesOf(t, host)
 			s, said := guardedService(t, c)
 			if !s.State().Guarded {
@@ -144,6 +149,27 @@ func TestServiceOfARunningTorIsGuardedToo(t *testing.T) {
 }
 
 // TestGuardHasNothingButTheTwoEnds: what it reads may come from somebody who has taken over the server.
+// controlPort has a Tor open one, and returns its address.
+func controlPort(t *testing.T, host *Service) string {
+	t.Helper()
+	if _, err := host.control.request(t.Context(), "SETCONF ControlPort=127.0.0.1:auto"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := host.control.request(t.Context(), "GETINFO net/listeners/control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range r.Data {
+		for _, l := range parseListeners(line) {
+			if l.network == "tcp" {
+				return l.address
+			}
+		}
+	}
+	t.Fatalf("no port in %q", r.Data)
+	return ""
+}
+
 func TestGuardHasNothingButTheTwoEnds(t *testing.T) {
 	s, _ := guardedService(t, testConfig(t))
 	pid := s.guard.PID()
