@@ -85,6 +85,7 @@ func (r *relay) passCommands(server io.Reader, ask func(command string) ([]strin
 		if err != nil {
 			return err
 		}
+		line = strings.TrimSuffix(line, "\r")
 		if order, ok := strings.CutPrefix(line, orderVerb); ok && r.commands == nil {
 			if r.commands, err = parseCommands(order); err != nil {
 				return err
@@ -141,7 +142,7 @@ func (r *relay) passAnswers() error {
 func readMessage(in *bufio.Reader) (event bool, lines []string, err error) {
 	plain, size := true, 0
 	for {
-		line, long, err := readLine(in)
+		line, long, err := readAnswerLine(in)
 		if err != nil {
 			return false, nil, err
 		}
@@ -155,7 +156,7 @@ func readMessage(in *bufio.Reader) (event bool, lines []string, err error) {
 			lines = append(lines, text)
 		}
 		for kind == '+' && line != "." {
-			if line, _, err = readLine(in); err != nil {
+			if line, _, err = readAnswerLine(in); err != nil {
 				return false, nil, err
 			}
 		}
@@ -168,7 +169,23 @@ func readMessage(in *bufio.Reader) (event bool, lines []string, err error) {
 	}
 }
 
-// readLine reads a line and returns it without its end; of a long one, only the beginning.
+// errLineEnd: Tor ends each of its lines with CR and LF. Where it does not, readers differ about which line is the last.
+var errLineEnd = errors.New("tor ends a line without CR")
+
+// readAnswerLine reads a line of Tor's.
+func readAnswerLine(in *bufio.Reader) (line string, long bool, err error) {
+	line, long, err = readLine(in)
+	if err != nil || long {
+		return line, long, err
+	}
+	line, ok := strings.CutSuffix(line, "\r")
+	if !ok {
+		return "", false, errLineEnd
+	}
+	return line, false, nil
+}
+
+// readLine reads a line and returns it without its LF; of a long one, only the beginning.
 func readLine(in *bufio.Reader) (line string, long bool, err error) {
 	var b []byte
 	for {
@@ -178,7 +195,7 @@ func readLine(in *bufio.Reader) (line string, long bool, err error) {
 		long = long || len(kept) < len(part)
 		switch {
 		case err == nil:
-			return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), long, nil
+			return strings.TrimSuffix(string(b), "\n"), long, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return "", false, err
 		}

@@ -248,6 +248,14 @@ func TestAnswersThatCountArePlainOnes(t *testing.T) {
 	}
 }
 
+func TestAnswerThatDoesNotEndItsLinesAsTorDoesIsNotGuessedAt(t *testing.T) {
+	for _, text := range []string{"250 OK\n", "250+a=\r\n\n.\r\n250 OK\r\n", "250+a=\r\nb\n.\n250 OK\r\n"} {
+		if _, lines, err := readMessage(bufio.NewReader(strings.NewReader(text))); !errors.Is(err, errLineEnd) {
+			t.Errorf("%q: %q, %v", text, lines, err)
+		}
+	}
+}
+
 // FuzzGuardCommand: whatever comes after the order, Tor gets one command for each line, and none that does more than it should.
 func FuzzGuardCommand(f *testing.F) {
 	for _, seed := range []string{
@@ -315,6 +323,7 @@ func FuzzGuardAnswer(f *testing.F) {
 	f.Add([]byte("650 EVENT\r\n250-a=b\r\n250 OK\r\n"))
 	f.Add([]byte("250+a=\r\nb\r\n..\r\n.\r\n250 OK\r\n552 no\r\n"))
 	f.Add([]byte("250+a=\r\n250 b\r\n"))
+	f.Add([]byte("250+\n\n.\n.\n250 \n"))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		input = input[:bytes.LastIndexByte(input, '\n')+1] // bine takes the end of all for the end of a line
 		theirs := control.NewConn(textproto.NewConn(struct {
@@ -326,7 +335,7 @@ func FuzzGuardAnswer(f *testing.F) {
 		in := bufio.NewReader(io.TeeReader(strings.NewReader(string(input)), &out))
 		for {
 			event, lines, err := readMessage(in)
-			if agree {
+			if agree = agree && !errors.Is(err, errLineEnd); agree {
 				r, theirErr := theirs.ReadResponse()
 				agree = theirErr == nil
 				if agree && (err != nil || event != r.IsAsync() || lines != nil && !slices.Equal(lines, r.DataWithReply())) {
