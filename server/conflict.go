@@ -45,10 +45,11 @@ func (s *Server) stillThere(incumbent *peer, newcomer *conn) bool {
 	deadline := time.NewTimer(s.opt().ConflictTimeout)
 	defer deadline.Stop()
 	for over := false; ; {
-		// While we do not read from it, for its rate or for a budget, its answer cannot be seen.
-		alive := c.lastSeen.Load() >= start || over && c.held.Load()
+		// While we do not read from it, for its rate or for a budget, its answer cannot be seen, and neither can its end.
+		held := c.held.Load() // first: who finds it false finds lastSeen new
+		alive := c.lastSeen.Load() >= start || over && held
 		switch {
-		case (alive || over) && c.t.hungUp(): // the last sign of life of one that has ended it meanwhile
+		case (alive || over || held) && c.t.hungUp(): // a sign of life was its last, or there will be none
 			s.awaitLeave(incumbent, newcomer)
 			return false
 		case alive || over:

@@ -194,7 +194,7 @@ func TestClientThatComesBackWhileItIsHeldBackGetsItsNick(t *testing.T) {
 	}{
 		{name: "legacy", wait: patience},
 		{name: "ping", features: []string{wire.FeaturePing}, wait: patience},
-		{name: "ping, early", features: []string{wire.FeaturePing}, early: true, wait: patience + DefaultOptions().ConflictTimeout},
+		{name: "ping, early", features: []string{wire.FeaturePing}, early: true, wait: patience},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, scarceOrderbook, func(t *testing.T, s *Server) {
