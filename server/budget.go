@@ -166,9 +166,10 @@ func (c *conn) flow() *flow {
 // costs are what a message takes of each budget.
 type costs [numScarce]int
 
-// affords takes cost of the budgets, and waits until it is there. It reports false when that takes longer than Options.Patience
-// in all, or when the server stops; what was taken by then is spent. It MUST NOT allocate while there is enough.
-func (c *conn) affords(cost costs) bool {
+// affords takes cost of the budgets, and waits until it is there, as long as it is wanted; wanted is asked every conflictPoll, and nil
+// says always. It reports false when that takes longer than Options.Patience in all, when the server stops, or when it is wanted no
+// more; what was taken by then is spent. It MUST NOT allocate while there is enough.
+func (c *conn) affords(cost costs, wanted func() bool) bool {
 	var late *time.Timer
 	for i, n := range cost {
 		if n == 0 {
@@ -184,22 +185,34 @@ func (c *conn) affords(cost costs) bool {
 			late = time.NewTimer(c.s.opt().Patience)
 			defer late.Stop()
 		}
-		if !c.served(b, r, late.C) {
+		if !c.served(b, r, late.C, wanted) {
 			return false
 		}
 	}
 	return true
 }
 
-// served waits for a request until late, or until the server stops.
-func (c *conn) served(b *budget, r *request, late <-chan time.Time) bool {
+// served waits for a request until late, until the server stops, or as long as it is wanted, see affords.
+func (c *conn) served(b *budget, r *request, late <-chan time.Time, wanted func() bool) bool {
 	c.held.Store(true)
 	defer c.goesOn()
-	select {
-	case <-r.served:
-		return true
-	case <-late:
-	case <-c.s.stopping:
+	var look <-chan time.Time
+	if wanted != nil {
+		tick := time.NewTicker(conflictPoll)
+		defer tick.Stop()
+		look = tick.C
 	}
-	return !b.withdraw(r)
+	for {
+		select {
+		case <-r.served:
+			return true
+		case <-look:
+			if wanted() {
+				continue
+			}
+		case <-late:
+		case <-c.s.stopping:
+		}
+		return !b.withdraw(r)
+	}
 }

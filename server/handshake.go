@@ -100,7 +100,7 @@ func (c *conn) admitted() bool {
 	}
 	late := time.NewTimer(maxHold)
 	defer late.Stop()
-	return c.served(b, r, late.C)
+	return c.served(b, r, late.C, nil)
 }
 
 // hello reads and checks the first line. Of one whose nick may have to be proven it returns the hash, too: the line itself is
@@ -157,32 +157,41 @@ func (c *conn) join(p *peer, id string) Reason {
 	}
 	defer last.release()
 	c.peer = p
-	var displace *peer
+	var owner silence
 	for {
 		if ban, ok := c.s.bans.nick(p.nick, false); ok { // made while it waited
 			return c.refuse(RefusedBanned, bannedText(ban), p.network)
 		}
-		incumbent, reason := c.s.registry.join(p, last, displace)
-		switch reason {
-		case ReasonNone:
+		incumbent, reason := c.s.registry.join(p, last, owner)
+		if reason == ReasonNone {
 			return c.registered(p, incumbent)
-		case RefusedNickInUse:
-			if incumbent.verified || c.s.stillThere(incumbent, c) {
-				return c.refuse(reason, "nick in use", p.network)
-			}
-			if c.ended.Load() != 0 {
-				return ClosedReset
-			}
-			displace = incumbent
-		case RefusedFull:
-			return c.refuse(reason, "directory is full", p.network)
-		case RefusedHostFull:
-			return c.refuse(reason, "too many nicks at this location", p.network)
-		case RefusedRate:
-			return c.refuse(reason, "too many messages to all for now, try again later", p.network)
-		default:
-			return c.refuse(reason, "not accepted", p.network)
 		}
+		if reason == RefusedNickInUse && !incumbent.verified {
+			var alive bool
+			if owner, alive = c.s.stillThere(incumbent, c, owner); !alive && c.ended.Load() == 0 {
+				continue
+			}
+		}
+		if c.ended.Load() != 0 {
+			return ClosedReset
+		}
+		return c.refuse(reason, joinRefusal(reason), p.network)
+	}
+}
+
+// joinRefusal is what somebody is told whom the registry refuses.
+func joinRefusal(reason Reason) string {
+	switch reason {
+	case RefusedNickInUse:
+		return "nick in use"
+	case RefusedFull:
+		return "directory is full"
+	case RefusedHostFull:
+		return "too many nicks at this location"
+	case RefusedRate:
+		return "too many messages to all for now, try again later"
+	default:
+		return "not accepted"
 	}
 }
 

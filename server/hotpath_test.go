@@ -30,7 +30,7 @@ func addPeers(tb testing.TB, s *Server, n int) []*conn {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if _, refused := s.registry.join(p, hello, nil); refused != ReasonNone {
+		if _, refused := s.registry.join(p, hello, silence{}); refused != ReasonNone {
 			tb.Fatalf("peer %d: %v", i, refused)
 		}
 		hello.release()

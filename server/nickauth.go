@@ -99,7 +99,7 @@ func (c *conn) joinProven(p *peer) Reason {
 	if _, banned := c.s.bans.nick(p.nick, true); banned { // since its challenge
 		return c.refuseProof(wire.ProofPolicy, RefusedBanned)
 	}
-	incumbent, reason := c.s.registry.join(p, last, nil)
+	incumbent, reason := c.s.registry.join(p, last, silence{})
 	switch reason {
 	case ReasonNone:
 		return c.registered(p, incumbent)

@@ -318,7 +318,7 @@ func TestRegistryNeverGivesAProvenNickToAnUnprovenNewcomer(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer last.release()
-		incumbent, reason := s.registry.join(c.peer, last, old.c.peer)
+		incumbent, reason := s.registry.join(c.peer, last, silence{of: old.c.peer, left: true})
 		if incumbent != old.c.peer || reason != RefusedNickInUse {
 			t.Errorf("%v, %v", incumbent, reason)
 		}
@@ -657,7 +657,7 @@ func TestTakeOverThatCannotBePaidForIsAnswered(t *testing.T) {
 	})
 	t.Run("unproven", func(t *testing.T) {
 		inBubble(t, change, func(t *testing.T, s *Server) {
-			joinMem(t, s, testNick(1), testLocation(1), wire.FeaturePing)
+			joinMem(t, s, testNick(1), testLocation(1)) // dead, which is noticed later than this
 			time.Sleep(time.Minute)
 			s.budgets[scarceDeliveries].take(new(flow), 1000, 1)
 			newcomer := connectMem(t, s, 1<<20)

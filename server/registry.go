@@ -62,19 +62,25 @@ func (r *registry) len() int {
 }
 
 // join makes p visible, and queues last, the final line of its handshake, in the same section, so that
-// nothing can precede it (protocol.md 5.2). displace is the owner of the nick that p may replace although it has
-// not proven the nick, or nil; it never replaces an owner that has (protocol.md 7.3). It is called by who reads from p's
+// nothing can precede it (protocol.md 5.2). An owner that was found silent p may replace, as long as that lasts, although it has
+// not proven the nick; it never replaces an owner that has (protocol.md 7.3). It is called by who reads from p's
 // connection. On failure it returns why, and with RefusedNickInUse the owner.
 //
 // The departure of who had the nick before goes to all before p joins, and must not cost more than others pay for a line to
 // all: who comes back waits until it is announced with all the others that are noted, at most Options.DepartureDelay, and who
-// takes a nick over, which cannot wait, pays for it. So does who has proven the nick and waited once: others may have come and gone
-// with it meanwhile, again and again.
-func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refused Reason) {
+// takes a nick over, which cannot wait, pays for it, unless the owner leaves or shows life before its turn. So does who has proven
+// the nick and waited once: others may have come and gone with it meanwhile, again and again.
+func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused Reason) {
 	c := p.conn
-	for waited, paid := false, false; ; {
-		old, refused, announced, unpaid := r.tryJoin(p, last, displace, paid)
+	var wanted func() bool // a proof takes the nick whoever has it then, and whatever they do
+	if !p.verified {
+		wanted = func() bool { return r.get(p.nick) == owner.of && owner.lasts(owner.of) && c.ended.Load() == 0 }
+	}
+	for waited, paid, late := false, false, false; ; {
+		old, refused, announced, unpaid := r.tryJoin(p, last, owner, paid)
 		switch {
+		case announced == nil && !unpaid:
+			return old, refused
 		case announced != nil && !(waited && p.verified):
 			select {
 			case <-announced:
@@ -82,12 +88,11 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 			case <-r.s.stopping:
 				return nil, RefusedDraining
 			}
-		case announced != nil || unpaid:
-			if paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}); !paid {
-				return nil, RefusedRate
-			}
+		case late:
+			return nil, RefusedRate
 		default:
-			return old, refused
+			paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}, wanted)
+			late = !paid // or it is wanted no more: the nick is free, or its owner is alive
 		}
 		if c.ended.Load() != 0 {
 			return nil, RefusedOther // evicted while it waited, and that is why it ends
@@ -102,12 +107,12 @@ func (r *registry) join(p *peer, last *frame, displace *peer) (old *peer, refuse
 // The order of a take-over is that of protocol.md 6.4: registry switched, departure of the old owner
 // broadcast, new owner told, messages of the new owner. Only the old connection is closed later, by the caller, who gets it in
 // old: that makes no difference, as it has spoken for nobody since the switch.
-func (r *registry) tryJoin(p *peer, last *frame, displace *peer, paid bool) (
+func (r *registry) tryJoin(p *peer, last *frame, owner silence, paid bool) (
 	old *peer, refused Reason, announced <-chan struct{}, unpaid bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	incumbent := r.nicks[p.nick]
-	if incumbent != nil && !p.mayReplace(incumbent) && (incumbent != displace || incumbent.verified) {
+	if incumbent != nil && !p.mayReplace(incumbent) && (!owner.lasts(incumbent) || incumbent.verified) {
 		return incumbent, RefusedNickInUse, nil, false
 	}
 	taken, host := len(r.nicks), r.hosts[p.location.Host]

@@ -102,7 +102,7 @@ func (s *Server) public(c *conn, line []byte) Reason {
 			c.limits.orderbook = now
 		}
 	}
-	if !c.affords(cost) {
+	if !c.affords(cost, nil) {
 		s.count.reasons[DroppedBudget].Add(1)
 		return ReasonNone
 	}
