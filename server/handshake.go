@@ -135,7 +135,7 @@ func (c *conn) hello() (h wire.Handshake, hash [sha256.Size]byte, reason Reason)
 		hash = sha256.Sum256(env.Line)
 	}
 	if c.s.Draining() && !c.s.own.has(h.Nick) {
-		return h, hash, c.refuse(RefusedDraining, "this directory is about to stop, use another one", h.Network)
+		return h, hash, c.refuse(RefusedDraining, aboutToStop, h.Network)
 	}
 	if ban, ok := c.s.bans.nick(h.Nick, h.Has(wire.FeatureNickAuth) && c.s.authID() != ""); ok {
 		return h, hash, c.refuse(RefusedBanned, bannedText(ban), h.Network)
@@ -172,12 +172,19 @@ func (c *conn) join(p *peer, id string) Reason {
 				continue
 			}
 		}
-		if c.ended.Load() != 0 {
+		switch Reason(c.ended.Load()) {
+		case ReasonNone:
+			return c.refuse(reason, joinRefusal(reason), p.network)
+		case EvictedShutdown:
+			return c.refuse(RefusedDraining, aboutToStop, p.network)
+		default:
 			return ClosedReset
 		}
-		return c.refuse(reason, joinRefusal(reason), p.network)
 	}
 }
+
+// aboutToStop is what newcomers are told while the server drains, and those who wait when it stops.
+const aboutToStop = "this directory is about to stop, use another one"
 
 // joinRefusal is what somebody is told whom the registry refuses.
 func joinRefusal(reason Reason) string {

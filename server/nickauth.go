@@ -100,10 +100,12 @@ func (c *conn) joinProven(p *peer) Reason {
 		return c.refuseProof(wire.ProofPolicy, RefusedBanned)
 	}
 	incumbent, reason := c.s.registry.join(p, last, silence{})
-	switch reason {
-	case ReasonNone:
+	switch {
+	case reason == ReasonNone:
 		return c.registered(p, incumbent)
-	case RefusedNickInUse: // by one who has proven it with another key
+	case c.ended.Load() != 0:
+		return ClosedReset // evicted while it waited, or the server stops, and no code of a result says that
+	case reason == RefusedNickInUse: // by one who has proven it with another key
 		return c.refuseProof(wire.ProofPolicy, RefusedProofPolicy)
 	default:
 		return c.refuseProof(wire.ProofPolicy, reason)

@@ -86,7 +86,6 @@ func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused
 			case <-announced:
 				c.clock, waited = r.s.now(), true
 			case <-r.s.stopping:
-				return nil, RefusedDraining
 			}
 		case late:
 			return nil, RefusedRate
@@ -95,7 +94,7 @@ func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused
 			late = !paid // or it is wanted no more: the nick is free, or its owner is alive
 		}
 		if c.ended.Load() != 0 {
-			return nil, RefusedOther // evicted while it waited, and that is why it ends
+			return nil, RefusedOther // evicted while it waited, or the server stops, and that is why it ends
 		}
 		last.born = r.s.now() // nobody else knows it yet
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,4 +158,53 @@ func TestWhatAnOwnerSaysWhileATakeOverIsPaidForIsSaid(t *testing.T) {
 			rawMessage{wire.Peerlist, entryOf(owner.nick, testLocation(1)) + ";D"},
 		)
 	})
+}
+
+// TestStopEndsThoseWhoWaitForANickForTheStop: it is no fault of theirs, nor of a proof, and who can be told so is.
+func TestStopEndsThoseWhoWaitForANickForTheStop(t *testing.T) {
+	for name, wait := range map[string]func(t *testing.T, s *Server, owner *memPeer){
+		"a sign of life": func(_ *testing.T, s *Server, owner *memPeer) { time.Sleep(time.Minute) },
+		"the announcement": func(_ *testing.T, _ *Server, owner *memPeer) {
+			owner.m.closeClient()
+			synctest.Wait()
+		},
+		"the price": func(_ *testing.T, s *Server, owner *memPeer) {
+			time.Sleep(s.opt().ConflictSilence)
+			spendDeliveries(s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, scarceTakeOvers, func(t *testing.T, s *Server) {
+				prover := testProver(1)
+				location, features := testLocation(1), []string{wire.FeaturePing}
+				if name == "the price" {
+					features = nil
+				}
+				owner := joinMem(t, s, prover.nick, location, features...)
+				wait(t, s, owner)
+				unproven := connectMem(t, s, 1<<20)
+				unproven.hello(prover.nick, location)
+				if name == "the price" {
+					time.Sleep(s.opt().ConflictTimeout + time.Second)
+				}
+				unproven.wantLines()
+				var proven *memPeer
+				if name != "a sign of life" { // which a proof does not wait for
+					proven = proveMem(t, s, prover, location)
+					proven.wantLines()
+				}
+				if err := s.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+				if proven != nil {
+					proven.wantLines() // no code of a result says so
+					proven.wantEnded(s, EvictedShutdown)
+				}
+				wantRefused(t, unproven, s, EvictedShutdown, "this directory is about to stop")
+				if st := s.Status(); st.Reasons[RefusedDraining]+st.Reasons[RefusedRate] != 0 {
+					t.Errorf("counted as refused for another reason: %v", st.Reasons)
+				}
+			})
+		})
+	}
 }
