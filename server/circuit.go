@@ -13,6 +13,7 @@ type circuit struct {
 	sharedBuckets
 	flow      flow         // its shares of the budgets
 	admitting atomic.Int32 // its connections that wait for their handshake
+	waiting   int          // its connections that keep a place while they wait for a nick; guarded by handshakePool.mu
 
 	// Guarded by circuits.mu.
 	conns  int

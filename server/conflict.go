@@ -56,6 +56,7 @@ func (s *Server) stillThere(incumbent *peer, newcomer *conn, before silence) (fo
 	} else {
 		start = last
 	}
+	s.pool.wait(newcomer, s.now())
 	tick := time.NewTicker(conflictPoll)
 	defer tick.Stop()
 	deadline := time.NewTimer(s.opt().ConflictTimeout)
@@ -85,6 +86,7 @@ func (s *Server) stillThere(incumbent *peer, newcomer *conn, before silence) (fo
 // before has been handled: a client that comes back at once may be here before we know that it went, and what it said before is still to
 // be said, ahead of its departure. What is held back for longer than conflictLeave keeps its sender from its nick no more, and is dropped.
 func (s *Server) awaitLeave(p *peer, newcomer *conn) silence {
+	s.pool.wait(newcomer, s.now())
 	tick := time.NewTicker(conflictPoll)
 	defer tick.Stop()
 	deadline := time.NewTimer(max(conflictLeave, s.opt().Patience))

@@ -42,9 +42,11 @@ type conn struct {
 	toldAt int64            // the latest time in told
 	crowd  crowd            // who fills its outbox
 
-	// Guarded by handshakePool.mu: neighbours in the pool's list, by age.
+	// Guarded by handshakePool.mu: the pool's list that it is in, or nil, its neighbours there, and since when (Server.now) it
+	// waits for a nick, if it does.
+	pooled       *byAge
 	older, newer *conn
-	inPool       bool
+	waits        int64
 }
 
 // parsers are reused by all connections: a parser is held for the time of one message.

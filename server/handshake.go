@@ -25,7 +25,7 @@ func (c *conn) handshake() Reason {
 	if !c.admitted() {
 		return RefusedRate
 	}
-	if evicted := c.s.pool.add(c); evicted != nil {
+	if evicted := c.s.pool.add(c, c.s.now()); evicted != nil {
 		evicted.evict(EvictedPool)
 	}
 	if err := c.t.setReadDeadline(time.Now().Add(c.s.opt().HandshakeTimeout)); err != nil {

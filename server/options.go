@@ -31,8 +31,8 @@ type Options struct {
 	// MaxPeers bounds handshaked peers; the next one is answered with accepted=false.
 	MaxPeers int
 	// MaxHandshakes bounds connections that have not finished their handshake. Above it the oldest
-	// of them is closed, so that idle connections cannot keep honest clients out. Those that still wait for their part of
-	// Handshakes do not count; there are about as many of them at most.
+	// of them is closed, so that idle connections cannot keep honest clients out; those that have said all and wait for a nick come
+	// last, see handshakePool. Those that still wait for their part of Handshakes do not count; there are about as many of them at most.
 	MaxHandshakes int
 	// MaxNicksPerHost bounds peers that claim the same onion host (protocol.md 6.4: the claim is
 	// unproven, so it is never exclusive). Those of whom LocationCheck found that they are not there do not count.

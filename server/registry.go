@@ -82,6 +82,7 @@ func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused
 		case announced == nil && !unpaid:
 			return old, refused
 		case announced != nil && !(waited && p.verified):
+			r.s.pool.wait(c, r.s.now())
 			select {
 			case <-announced:
 				c.clock, waited = r.s.now(), true
@@ -90,6 +91,7 @@ func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused
 		case late:
 			return nil, RefusedRate
 		default:
+			r.s.pool.wait(c, r.s.now())
 			paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}, wanted)
 			late = !paid // or it is wanted no more: the nick is free, or its owner is alive
 		}

@@ -56,7 +56,7 @@ func (s *Server) put(o Options) error {
 	}
 	s.settings.Store(newSettings(o))
 	s.setBudgets(&o)
-	s.pool.setMax(o.MaxHandshakes)
+	s.pool.set(&o)
 	s.locations.reload()
 	s.registry.changes.Add(1) // the peer list's chunks may have another size, the directory's entry another feature
 	s.warnUnprovable()

@@ -84,7 +84,6 @@ func New(o Options, logger *logrus.Logger) (*Server, error) {
 		newChallenge:   wire.NewChallenge,
 		checks:         make(chan struct{}, checksAtOnce()),
 		started:        time.Now(),
-		pool:           handshakePool{max: o.MaxHandshakes},
 		conns:          make(map[*conn]struct{}),
 		killed:         make(chan struct{}),
 		stopping:       make(chan struct{}),
@@ -95,6 +94,7 @@ func New(o Options, logger *logrus.Logger) (*Server, error) {
 		s.budgets[i].of, s.budgets[i].now = scarce(i), s.now
 	}
 	s.setBudgets(&o)
+	s.pool.set(&o)
 	s.settings.Store(newSettings(o))
 	s.registry = newRegistry(s)
 	s.pressure.peers, s.pressure.now = s.registry.peers.Load, s.now

@@ -24,7 +24,7 @@ var meanings = map[string]map[string]Meaning{
 	},
 	"evicted": {
 		"handshake_timeout":   {"Connected, but no handshake within limits.handshake_timeout.", "Scanners do this. If there are many, leave tor.pow on."},
-		"handshake_pool_full": {"The oldest of more than limits.max_handshakes connections without a handshake.", "A flood of connections: leave tor.pow and tor.intro_dos_defense on."},
+		"handshake_pool_full": {"The oldest of more than limits.max_handshakes connections without a handshake; up to a quarter of them, those that wait for a nick that is taken, come last.", "A flood of connections: leave tor.pow and tor.intro_dos_defense on."},
 		"outbox_full":         {"More than limits.outbox_bytes waited for the peer.", "A few are slow circuits. If there are many, look at this machine's network and Tor's processor time."},
 		"outbox_age":          {"A message waited longer than limits.outbox_age for the peer.", "A few are slow circuits. If there are many, look at this machine's network and Tor's processor time."},
 		"no_progress":         {"The peer took nothing for limits.write_timeout while messages waited.", "A few are dead circuits. If there are many, look at this machine's network."},
