@@ -2,6 +2,7 @@ package server
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"jm-directory-server/server/wire"
@@ -48,9 +49,22 @@ func TestWhoWaitsForItsNickOutlastsAFloodOfHalfOpenConnections(t *testing.T) {
 			wantAccepted(t, newcomer)
 		})
 	})
+	t.Run("for what the owner has said", func(t *testing.T) {
+		inBubble(t, func(o *Options) { scarceOrderbook(o); o.MaxHandshakes = 8 }, func(t *testing.T, s *Server) {
+			heldPeer(t, s).m.closeClient()
+			newcomer := connectMem(t, s, 1<<20)
+			newcomer.hello(testNick(1), wire.Location{})
+			wantWaiting(t, newcomer)
+			halfOpen(t, s, 30)
+			wantWaiting(t, newcomer)
+			time.Sleep(s.opt().Patience + s.opt().DepartureDelay)
+			wantAccepted(t, newcomer)
+		})
+	})
 	t.Run("for an announcement", func(t *testing.T) {
 		inBubble(t, few, func(t *testing.T, s *Server) {
 			joinMem(t, s, testNick(1), testLocation(1)).m.closeClient()
+			synctest.Wait() // it has left
 			newcomer := connectMem(t, s, 1<<20)
 			newcomer.hello(testNick(1), wire.Location{})
 			wantWaiting(t, newcomer)
@@ -98,8 +112,10 @@ func TestThoseWhoWaitForANickHaveAShareOfThePool(t *testing.T) {
 		joinMem(t, s, testNick(2), wire.Location{})
 		flood[len(flood)-1].wantConnected()
 		time.Sleep(2 * s.opt().HandshakeTimeout)
-		if n := s.pool.len(); n != 0 || s.pool.waiting.n != 0 || s.pool.others.n != 0 {
-			t.Errorf("%d are left in the pool", n)
+		s.pool.mu.Lock()
+		defer s.pool.mu.Unlock()
+		if w, o := s.pool.waiting, s.pool.others; w != (byAge{}) || o != (byAge{}) {
+			t.Errorf("%d and %d are left in the pool", w.n, o.n)
 		}
 	})
 }
@@ -127,6 +143,8 @@ func TestThoseWhoWaitForANickOnOneCircuitAreFew(t *testing.T) {
 		wantWaiting(t, honest)
 		via := greedy[0].c.via
 		time.Sleep(2 * s.opt().HandshakeTimeout)
+		s.pool.mu.Lock()
+		defer s.pool.mu.Unlock()
 		if via.waiting != 0 {
 			t.Errorf("%d count as waiting on a circuit without connections", via.waiting)
 		}
@@ -182,4 +200,18 @@ func TestNobodyKeepsAPlaceForLongerThanANickCanTake(t *testing.T) {
 	if got := p.add(&conn{}, 1+int64(p.longest)); got != waiting[0] {
 		t.Errorf("%p was given up, want who has waited for the longest, %p", got, waiting[0])
 	}
+}
+
+func TestReloadChangesTheBoundOfThePool(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		o := s.opt().Options
+		o.MaxHandshakes = 2
+		if err := s.Reload(o); err != nil {
+			t.Fatal(err)
+		}
+		all := halfOpen(t, s, 3)
+		all[0].wantEnded(s, EvictedPool)
+		all[1].wantConnected()
+		all[2].wantConnected()
+	})
 }

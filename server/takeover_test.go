@@ -87,6 +87,19 @@ func TestOwnerThatShowsLifeWhileATakeOverIsPaidForKeepsItsNick(t *testing.T) {
 	}
 }
 
+// TestOwnerThatShowsLifeWhileATakeOverIsPaidForIsNotAskedAgain: however short the time for a sign of life is, that was one.
+func TestOwnerThatShowsLifeWhileATakeOverIsPaidForIsNotAskedAgain(t *testing.T) {
+	change := func(o *Options) { scarceTakeOvers(o); o.ConflictTimeout = 2 * conflictPoll }
+	inBubble(t, change, func(t *testing.T, s *Server) {
+		owner, newcomer := unpaidTakeOver(t, s, wire.Location{}, wire.FeaturePing)
+		time.Sleep(conflictPoll / 2) // it is not seen before ConflictTimeout/freshShare
+		owner.send(wire.Pong, "")
+		time.Sleep(conflictPoll)
+		owner.wantLines()
+		wantRefused(t, newcomer, s, RefusedNickInUse, "nick in use")
+	})
+}
+
 // TestOwnerThatStaysSilentWhileATakeOverIsPaidForIsReplaced: the wait alone is no reason to keep it.
 func TestOwnerThatStaysSilentWhileATakeOverIsPaidForIsReplaced(t *testing.T) {
 	inBubble(t, scarceTakeOvers, func(t *testing.T, s *Server) {
