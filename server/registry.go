@@ -254,7 +254,9 @@ func (r *registry) depart(p *peer) {
 		r.departures.timer = time.AfterFunc(wait, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.announce()
+			if !r.closing {
+				r.announce()
+			}
 		})
 	}
 }
@@ -274,12 +276,14 @@ func (r *registry) announce() {
 	})
 }
 
-// close ends announcements.
+// close ends announcements. Who waits for one is not let in for that, but waits for its reason to end, see Server.Shutdown.
 func (r *registry) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closing = true
-	r.departures.take(func([]byte) {})
+	if t := r.departures.timer; t != nil {
+		t.Stop()
+	}
 }
 
 // each calls f for every peer, without the lock.

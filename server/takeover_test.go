@@ -173,6 +173,26 @@ func TestWhatAnOwnerSaysWhileATakeOverIsPaidForIsSaid(t *testing.T) {
 	})
 }
 
+// TestStopLetsNobodyInWhoWaitsForAnAnnouncement: there are none any more, before anybody knows why.
+func TestStopLetsNobodyInWhoWaitsForAnAnnouncement(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		watcher := joinMem(t, s, testNick(9), wire.Location{})
+		joinMem(t, s, testNick(1), testLocation(1)).m.closeClient()
+		synctest.Wait()
+		newcomer := connectMem(t, s, 1<<20)
+		newcomer.hello(testNick(1), wire.Location{})
+		newcomer.wantLines()
+		s.registry.close() // as Shutdown does before it tells anybody
+		time.Sleep(2 * s.opt().DepartureDelay)
+		wantWaiting(t, newcomer)
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		wantRefused(t, newcomer, s, EvictedShutdown, "this directory is about to stop")
+		watcher.wantLines()
+	})
+}
+
 // TestStopEndsThoseWhoWaitForANickForTheStop: it is no fault of theirs, nor of a proof, and who can be told so is.
 func TestStopEndsThoseWhoWaitForANickForTheStop(t *testing.T) {
 	for name, wait := range map[string]func(t *testing.T, s *Server, owner *memPeer){
