@@ -55,6 +55,51 @@ func (d *departures) take(line func([]byte)) {
 	chunkEntries(entries, departureChunk, false, line)
 }
 
+// depart notes a departure that others must hear of. The lock must be held.
+func (r *registry) depart(p *peer) {
+	if r.closing || !p.knownToOthers() {
+		return
+	}
+	if first := r.departures.add(p); first {
+		wait := r.s.opt().DepartureDelay
+		if told := r.departures.told; told == 0 || r.s.now()-told >= int64(wait) {
+			wait /= quietDeparture
+		}
+		r.departures.timer = time.AfterFunc(wait, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if !r.closing {
+				r.announce()
+			}
+		})
+	}
+}
+
+// announce broadcasts all noted departures. The lock must be held: a newcomer must not come in between.
+func (r *registry) announce() {
+	r.told.Add(1)
+	r.departures.told = r.s.now()
+	r.departures.take(func(line []byte) {
+		fr, err := newFrame(wire.Peerlist, line, r.s.now())
+		if err != nil {
+			r.s.count.reasons[DroppedTooLong].Add(1)
+			return
+		}
+		r.s.broadcast(fr, nil)
+		fr.release()
+	})
+}
+
+// close ends announcements. Who waits for one is not let in for that, but waits for its reason to end, see Server.Shutdown.
+func (r *registry) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closing = true
+	if t := r.departures.timer; t != nil {
+		t.Stop()
+	}
+}
+
 // departureChunk is the number of departures in a line; 100 of them are 8.1 kB.
 const departureChunk = 100
 

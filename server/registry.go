@@ -4,9 +4,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"jm-directory-server/server/wire"
 )
 
 // A registry knows which peer owns which nick, how many claim the same host and were not found to claim it in vain, and
@@ -238,51 +235,6 @@ func (r *registry) offered(p *peer) {
 	if p.listed() { // not one of our own
 		r.changes.Add(1)
 		r.makers.Add(1)
-	}
-}
-
-// depart notes a departure that others must hear of. The lock must be held.
-func (r *registry) depart(p *peer) {
-	if r.closing || !p.knownToOthers() {
-		return
-	}
-	if first := r.departures.add(p); first {
-		wait := r.s.opt().DepartureDelay
-		if told := r.departures.told; told == 0 || r.s.now()-told >= int64(wait) {
-			wait /= quietDeparture
-		}
-		r.departures.timer = time.AfterFunc(wait, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if !r.closing {
-				r.announce()
-			}
-		})
-	}
-}
-
-// announce broadcasts all noted departures. The lock must be held: a newcomer must not come in between.
-func (r *registry) announce() {
-	r.told.Add(1)
-	r.departures.told = r.s.now()
-	r.departures.take(func(line []byte) {
-		fr, err := newFrame(wire.Peerlist, line, r.s.now())
-		if err != nil {
-			r.s.count.reasons[DroppedTooLong].Add(1)
-			return
-		}
-		r.s.broadcast(fr, nil)
-		fr.release()
-	})
-}
-
-// close ends announcements. Who waits for one is not let in for that, but waits for its reason to end, see Server.Shutdown.
-func (r *registry) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closing = true
-	if t := r.departures.timer; t != nil {
-		t.Stop()
 	}
 }
 
