@@ -123,8 +123,8 @@ func (im *image) take(id uint64) (p []byte, flags uint16, err error) {
 	return p[:(more+1)*im.pageSize], order.Uint16(p[8:]), nil
 }
 
-// page checks a branch or leaf and everything below it. Its keys are not below from, and below to unless that
-// is nil. The recursion ends, because no page is taken twice.
+// page checks a branch or leaf and everything below it. Its first key is from, unless that is nil, and all are below to, unless
+// that is nil. The recursion ends, because no page is taken twice.
 func (im *image) page(id uint64, from, to []byte, depth int) error {
 	p, flags, err := im.take(id)
 	if err != nil {
@@ -199,6 +199,9 @@ func (im *image) branch(p []byte, from, to []byte, depth int) error {
 }
 
 func (im *image) leaf(p []byte, from, to []byte, depth int) error {
+	if from != nil && order.Uint16(p[10:]) == 0 {
+		return fmt.Errorf("a leaf without elements below a branch")
+	}
 	return elements(p, func(i int, e, key, rest []byte) error {
 		if err := inOrder(i, key, from, to); err != nil {
 			return err
@@ -235,9 +238,11 @@ func (im *image) bucket(value []byte, depth int) error {
 	return im.leaf(p, nil, nil, depth)
 }
 
-// inOrder checks one key: the first may be what its parent says, the others must be above the one before.
+// inOrder checks one key: the first must be what its parent says, if it has one, and the others above the one before. To a page
+// whose first key is another than its parent's bbolt leads twice once it is written: under the new key, and under the old one.
 func inOrder(i int, key, from, to []byte) error {
-	if c := bytes.Compare(key, from); c < 0 || i > 0 && c == 0 || to != nil && bytes.Compare(key, to) >= 0 {
+	c := bytes.Compare(key, from)
+	if i == 0 && from != nil && c != 0 || i > 0 && c <= 0 || to != nil && bytes.Compare(key, to) >= 0 {
 		return fmt.Errorf("key %d is out of order", i)
 	}
 	return nil

@@ -86,6 +86,8 @@ func TestWhatBboltReliesOnIsChecked(t *testing.T) {
 		"child outside":       {func() { order.PutUint64(element(branch, 1)[8:], 1<<40) }, "page 1099511627776 of"},
 		"no child":            {func() { order.PutUint16(page(branch)[10:], 0) }, "without children"},
 		"above its child":     {func() { branchKey(0)[7]++ }, "out of order"},
+		"before its child":    {func() { clear(branchKey(0)) }, "out of order"},
+		"leaf of nothing":     {func() { order.PutUint16(page(leaf)[10:], 0) }, "without elements"},
 		"below its child":     {func() { copy(branchKey(1), branchKey(0)); branchKey(1)[7]++ }, "out of order"},
 
 		"free pages, kind":  {func() { page(freelist)[8] = leafPage }, "free pages"},
