@@ -10,7 +10,6 @@ import (
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"jm-directory-server/cmd/terminal"
 )
@@ -124,14 +123,15 @@ func readPassphrase(cmd *cobra.Command, file string, fresh bool) (string, error)
 	if in == nil {
 		return "", errors.New("passphrase: without a terminal to ask on, --passphrase-file is needed")
 	}
-	ask := func(prompt string) (string, error) {
-		fmt.Fprint(cmd.ErrOrStderr(), prompt)
-		b, err := term.ReadPassword(int(in.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-		if err != nil {
+	ask := func(text string) (string, error) {
+		line, err := askHidden(in, cmd.ErrOrStderr(), text)
+		switch {
+		case errors.Is(err, io.EOF):
+			return "", errors.New("passphrase: none was given")
+		case err != nil:
 			return "", fmt.Errorf("passphrase: %w", err)
 		}
-		return string(b), nil
+		return line, nil
 	}
 	first, err := ask("Passphrase: ")
 	if err != nil {
