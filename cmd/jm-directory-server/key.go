@@ -117,20 +117,40 @@ func keyCredential(getenv func(string) string) string {
 	return name
 }
 
-// currentKey is the key that run would use with c, and where it is. It warns of a service that uses another one. The error wraps
-// fs.ErrNotExist if the first run has yet to make one.
+// currentKey is the key that run would use with c, and where it is. It warns of a service, and of another Tor, that use another one.
+// The error wraps fs.ErrNotExist if there is none here, and says where it is then.
 func currentKey(c *Config) (found onion.FoundKey, source string, err error) {
 	if name := keyCredential(os.Getenv); name != "" {
 		found, err = onion.ReadKey(name)
 		return found, "credential", err
 	}
 	found, err = onion.ReadKeyDir(onion.KeyDir(c.StateDir))
-	if other := installedService.otherKey(c.StateDir, found.Key); other != "" && err == nil {
-		found.Warnings = append(found.Warnings, other)
-	} else if other != "" {
+	other := installedService.otherKey(c.StateDir, found.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && other == "":
+		err = fmt.Errorf("%w: %s", err, c.whereKeyIs())
+	case err != nil && other != "":
 		err = fmt.Errorf("%w; %s", err, other)
+	case err == nil && other != "":
+		found.Warnings = append(found.Warnings, other)
+	}
+	if host, _, _ := strings.Cut(c.Location, ":"); err == nil && strings.HasSuffix(host, ".onion") && host != found.Key.Address() {
+		found.Warnings = append(found.Warnings, fmt.Sprintf("location is %s, and the key of that is not here: %s", c.Location, c.whereKeyIs()))
 	}
 	return found, "state directory", err
+}
+
+// whereKeyIs says where to look for a key that is not in the state directory.
+func (c *Config) whereKeyIs() string {
+	switch {
+	case c.Tor.Mode == "off":
+		return `with tor.mode "off" it is with the other Tor, in the HiddenServiceDir of its torrc: save a copy of that directory; ` +
+			`if "key import" copies it to here, "backup" saves it with the rest`
+	case c.Tor.Ephemeral:
+		return "with tor.ephemeral each start makes one that is kept nowhere"
+	default:
+		return `the first run makes a key, and so does "key new"`
+	}
 }
 
 // tellWarnings passes on what there is to know of a key that was found.

@@ -3,10 +3,8 @@ package main
 import (
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,9 +39,6 @@ from the state directory or from a credential of the service manager.`,
 			return err
 		}
 		found, source, err := currentKey(&e.Config)
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w: the first run makes a key, and so does \"key new\"", err)
-		}
 		if err != nil {
 			return err
 		}
