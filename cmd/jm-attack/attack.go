@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // An attack is one way to harm honest peers.
@@ -56,16 +58,16 @@ type row struct {
 func (r *row) judge(err error) {
 	var ways []string
 	if r.lost > 0 {
-		ways = append(ways, fmt.Sprintf("%d messages lost", r.lost))
+		ways = append(ways, terminal.Counted(r.lost, "message")+" lost")
 	}
 	if r.ended > 0 {
-		ways = append(ways, fmt.Sprintf("%d honest peers were ended", r.ended))
+		ways = append(ways, terminal.Counted(r.ended, "honest peer")+" ended")
 	}
 	for _, what := range slices.Sorted(maps.Keys(r.wrong)) {
-		ways = append(ways, fmt.Sprintf("%d times a %s", r.wrong[what], what))
+		ways = append(ways, fmt.Sprintf("%s a %s", terminal.Counted(r.wrong[what], "time"), what))
 	}
 	for _, what := range slices.Sorted(maps.Keys(r.arrivals.refusals)) {
-		ways = append(ways, fmt.Sprintf("%d newcomers: %s", r.arrivals.refusals[what], what))
+		ways = append(ways, fmt.Sprintf("%s: %s", terminal.Counted(r.arrivals.refusals[what], "newcomer"), what))
 	}
 	if err != nil {
 		ways = append(ways, err.Error())

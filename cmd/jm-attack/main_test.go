@@ -83,3 +83,14 @@ func TestCommandLine(t *testing.T) {
 		}
 	}
 }
+
+func TestVerdictCountsInWords(t *testing.T) {
+	r := &row{}
+	r.lost, r.ended = 1, 1
+	r.wrong = map[string]int{"forged departure": 1}
+	r.arrivals.refusals = map[string]int{"full": 1}
+	r.judge(nil)
+	if want := "1 message lost; 1 honest peer ended; 1 time a forged departure; 1 newcomer: full"; r.hurt != want {
+		t.Errorf("judged %q, want %q", r.hurt, want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/wire"
 )
 
@@ -167,7 +168,7 @@ func banEvasion(ctx context.Context, f *field) (string, error) {
 		}
 	})
 	if same.Load()+other.Load() > 0 {
-		return "", hurtf("%d times in with the banned nick, %d times on the banned circuit", same.Load(), other.Load())
+		return "", hurtf("%s in with the banned nick, %s on the banned circuit", terminal.Counted(same.Load(), "time"), terminal.Counted(other.Load(), "time"))
 	}
-	return fmt.Sprintf("never in with the banned nick or on the banned circuit; with a new nick on a new circuit %d times", renamed.Load()), nil
+	return fmt.Sprintf("never in with the banned nick or on the banned circuit; with a new nick on a new circuit %s", terminal.Counted(renamed.Load(), "time")), nil
 }

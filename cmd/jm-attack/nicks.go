@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/wire"
 )
 
@@ -40,7 +41,7 @@ func hijack(ctx context.Context, f *field) (string, error) {
 		}
 	})
 	if in.Load() > 0 {
-		return "", hurtf("%d nicks were taken", in.Load())
+		return "", hurtf("%s taken", terminal.Counted(in.Load(), "nick"))
 	}
 	return fmt.Sprintf("%d attempts, no nick taken", tries.Load()), nil
 }
@@ -57,7 +58,7 @@ func hijackWithProof(ctx context.Context, f *field) (string, error) {
 		}
 	})
 	if in.Load() > 0 {
-		return "", hurtf("%d nicks were taken", in.Load())
+		return "", hurtf("%s taken", terminal.Counted(in.Load(), "nick"))
 	}
 	return fmt.Sprintf("%d attempts, no nick taken", tries.Load()), nil
 }

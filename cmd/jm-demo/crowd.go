@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/wire"
 )
 
@@ -49,7 +50,7 @@ func (s *stage) keepCrowd(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			s.report.step("directory", "has %d makers and %d takers", c.makers.Load(), c.takers.Load())
+			s.report.step("directory", "has %s and %s", terminal.Counted(c.makers.Load(), "maker"), terminal.Counted(c.takers.Load(), "taker"))
 		case <-s.directory.ended:
 			cancel()
 			c.work.Wait()

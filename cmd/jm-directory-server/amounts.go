@@ -88,7 +88,7 @@ func ago(now, at time.Time) string {
 }
 
 // plural writes a count and its noun: 1 peer, 2 peers.
-func plural(n int, one string) string {
+func plural[N int | uint64](n N, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -19,6 +19,7 @@ func TestAmountsAreShort(t *testing.T) {
 		{shortTime(130 * time.Second), "2m 10s"}, {shortTime(41 * time.Minute), "41 min"}, {shortTime(4*time.Hour + 12*time.Minute), "4h 12m"},
 		{shortTime(292 * time.Hour), "12d 4h"},
 		{plural(1, "peer"), "1 peer"}, {plural(0, "peer"), "0 peers"}, {plural(2, "peer"), "2 peers"},
+		{plural(uint64(12_345), "upload"), "12.3k uploads"},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %q, want %q", test.got, test.want)

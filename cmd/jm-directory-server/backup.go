@@ -176,6 +176,6 @@ func (b *backup) tell(w io.Writer, name string) error {
 	if b.config != "" {
 		config = "the configuration " + b.config
 	}
-	_, err := fmt.Fprintf(w, "saved in %s: the key of %s, %s, %d files of the store\n", name, b.key.Address(), config, len(b.store))
+	_, err := fmt.Fprintf(w, "saved in %s: the key of %s, %s, %s of the store\n", name, b.key.Address(), config, plural(len(b.store), "file"))
 	return err
 }

@@ -29,6 +29,17 @@ func testBackup(t *testing.T) *backup {
 	return &backup{key: key, stateDir: "/s", store: []storeFile{{path: db}}}
 }
 
+func TestBackupTellsWhatIsSaved(t *testing.T) {
+	b := testBackup(t)
+	for want, files := range map[string]int{"1 file of the store\n": 1, "2 files of the store\n": 2} {
+		var said bytes.Buffer
+		b.store = make([]storeFile, files)
+		if err := b.tell(&said, "b.age"); err != nil || !strings.HasSuffix(said.String(), want) {
+			t.Errorf("said %q, %v, want %q", &said, err, want)
+		}
+	}
+}
+
 func TestBackupForARecipientIsOpenedByItsIdentity(t *testing.T) {
 	dir := t.TempDir()
 	id, err := age.GenerateX25519Identity()

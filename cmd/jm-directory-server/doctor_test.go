@@ -110,7 +110,7 @@ func TestDoctorTellsOfADamagedStoreAndOfThosePutAside(t *testing.T) {
 	}
 	d.checkStore()
 	wantFinding(t, d, "store", verdictWarn, "damaged")
-	wantFinding(t, d, "store", verdictWarn, "put aside")
+	wantFinding(t, d, "store", verdictWarn, "1 damaged file put aside: ")
 }
 
 func TestDoctorJudgesTorByVersionAndModules(t *testing.T) {
@@ -192,7 +192,7 @@ func TestDoctorJudgesTheService(t *testing.T) {
 		{map[string]string{"LoadState": "loaded", "ActiveState": "active", "FragmentPath": old}, verdictWarn, "not the one of this version"},
 		{map[string]string{"LoadState": "loaded", "ActiveState": "failed", "FragmentPath": unit}, verdictFail, "is failed"},
 		{map[string]string{"LoadState": "loaded", "ActiveState": "activating", "FragmentPath": unit}, verdictWarn, "is starting"},
-		{map[string]string{"LoadState": "loaded", "ActiveState": "active", "NRestarts": "7", "FragmentPath": unit}, verdictWarn, "7 times"},
+		{map[string]string{"LoadState": "loaded", "ActiveState": "active", "NRestarts": "7", "FragmentPath": unit}, verdictWarn, "was started anew 7 times"},
 		{map[string]string{"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "disabled", "FragmentPath": unit}, verdictWarn, "does not start with the machine"},
 	} {
 		d := testDoctor(t)
@@ -203,6 +203,10 @@ func TestDoctorJudgesTheService(t *testing.T) {
 	d.judgeService(map[string]string{"LoadState": "loaded", "ActiveState": "active", "FragmentPath": unit})
 	if d.count(verdictOK) != len(d.findings) {
 		t.Errorf("a service that is as it should be:\n%s", d.text())
+	}
+	d.judgeService(map[string]string{"LoadState": "loaded", "ActiveState": "active", "NRestarts": "1", "FragmentPath": unit})
+	if got := d.findings[len(d.findings)-1].Text; got != "was started anew 1 time" {
+		t.Errorf("said %q", got)
 	}
 }
 

@@ -163,8 +163,8 @@ func (d *doctor) judgeService(state map[string]string) {
 	default:
 		d.fail(check, "journalctl -u jm-directory-server -n 50; then systemctl start jm-directory-server", "is %s", state["ActiveState"])
 	}
-	if n := state["NRestarts"]; n != "" && n != "0" {
-		d.warn(check, "journalctl -u jm-directory-server says why", "was started anew %s times", n)
+	if n, _ := strconv.Atoi(state["NRestarts"]); n > 0 { // 0 if it is none
+		d.warn(check, "journalctl -u jm-directory-server says why", "was started anew %s", plural(n, "time"))
 	}
 	if state["UnitFileState"] == "disabled" {
 		d.warn(check, "systemctl enable jm-directory-server", "does not start with the machine")

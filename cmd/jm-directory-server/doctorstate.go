@@ -121,7 +121,7 @@ func (d *doctor) checkStore() {
 		s.Close() // it was only looked at
 	}
 	if aside, _ := filepath.Glob(path + ".corrupt-*"); len(aside) > 0 { // the pattern is good
-		d.warn(check, "look for the disk's errors in the kernel's log; then delete the files", "%d damaged ones were put aside: %s", len(aside), filepath.Base(aside[len(aside)-1]))
+		d.warn(check, "look for the disk's errors in the kernel's log; then delete the files", "%s put aside: %s", plural(len(aside), "damaged file"), filepath.Base(aside[len(aside)-1]))
 	}
 }
 

@@ -112,7 +112,7 @@ func (v *view) onionRow() row {
 		r.cells = append(r.cells, cell{"descriptor " + strings.TrimSuffix(ago(v.Time, t.LastUpload), " ago") + " old", plain})
 	}
 	if t.UploadsFailed > t.Uploads {
-		r.cells = append(r.cells, cell{shortCount(t.UploadsFailed) + " uploads failed", fair})
+		r.cells = append(r.cells, cell{plural(t.UploadsFailed, "upload") + " failed", fair})
 	}
 	return r
 }

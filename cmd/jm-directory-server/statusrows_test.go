@@ -140,6 +140,7 @@ func TestOnionRowSaysWhetherClientsCanReachIt(t *testing.T) {
 		{"overdue", &admin.Tor{Published: true}, &admin.Check{Enabled: true, OK: true, At: now.Add(-time.Hour), Latency: time.Second, Interval: 5 * time.Minute}, "published  self-check 1 s, 1h 0m ago: overdue", good},
 		{"failed", &admin.Tor{Published: true}, &admin.Check{Enabled: true, At: now.Add(-3 * time.Second), Reason: "dial"}, "not reachable  self-check failed: dial  3 s ago  never passed", bad},
 		{"uploads fail", &admin.Tor{Published: true, UploadsFailed: 9, Uploads: 1}, nil, "published  self-check off  9 uploads failed", good},
+		{"one fails", &admin.Tor{Published: true, UploadsFailed: 1}, nil, "published  self-check off  1 upload failed", good},
 	}
 	for _, test := range tests {
 		v := &view{Report: admin.Report{Time: now, Tor: test.tor, Check: test.c}}

@@ -171,7 +171,7 @@ func (b *bench) peerlistOf(ctx context.Context, f *fleet, makers, rounds int) er
 			times.record(max(last.Load()-begin, 0))
 		}
 	}
-	res := &result{Scenario: "peerlist", Title: fmt.Sprintf("peerlist of %s makers", number(float64(makers))), Peers: len(f.peers)}
+	res := &result{Scenario: "peerlist", Title: "peerlist of " + counted(makers, "maker"), Peers: len(f.peers)}
 	if _, err := m.end(res); err != nil {
 		return err
 	}

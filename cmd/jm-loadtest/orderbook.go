@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -62,7 +61,7 @@ func (b *bench) orderbook(ctx context.Context) error {
 		}
 	}
 	b.progress.clear()
-	res := &result{Scenario: "orderbook", Title: fmt.Sprintf("orderbook %s makers", number(float64(b.o.makers))), Peers: len(f.peers), Size: answerSize}
+	res := &result{Scenario: "orderbook", Title: "orderbook " + counted(b.o.makers, "maker"), Peers: len(f.peers), Size: answerSize}
 	if _, err := m.end(res); err != nil {
 		return err
 	}

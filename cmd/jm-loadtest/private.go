@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // private measures private messages between pairs: a window of each, or one at a time.
@@ -40,7 +42,7 @@ func (b *bench) saturate(ctx context.Context, f *fleet, window int) error {
 	if err != nil {
 		return err
 	}
-	b.privateResult(res, fmt.Sprintf("%d pairs, %s", pairs, how), deliveries, sent)
+	b.privateResult(res, terminal.Counted(pairs, "pair")+", "+how, deliveries, sent)
 	return nil
 }
 
@@ -69,7 +71,7 @@ func (b *bench) pingPong(ctx context.Context, f *fleet) error {
 	if err != nil {
 		return err
 	}
-	b.privateResult(res, fmt.Sprintf("%d pairs, %s", pairs, how), deliveries, sent)
+	b.privateResult(res, terminal.Counted(pairs, "pair")+", "+how, deliveries, sent)
 	return nil
 }
 

@@ -216,7 +216,7 @@ func (s *summary) write(w *strings.Builder, version string) {
 	fmt.Fprintln(w)
 	var all []string
 	for what, n := range s.wrong {
-		all = append(all, fmt.Sprintf("- %s (%d times)\n", terminal.Printable(what, ' '), n))
+		all = append(all, fmt.Sprintf("- %s (%s)\n", terminal.Printable(what, ' '), terminal.Counted(n, "time")))
 	}
 	slices.Sort(all)
 	w.WriteString(strings.Join(all, ""))

@@ -55,7 +55,7 @@ func TestReportShowsMediansAndFaults(t *testing.T) {
 		"jm-directory-server 1.2.3. Medians of at most 3 runs.",
 		"| Work | TCP | unix | goal, TCP | Python | Rust | reference |",
 		`| 300 000; 4 ms; 2 s | 700 000; 4 ms; 0.500 s \* | ≥ 500 000;`,
-		"- broadcast 1 000 peers, 16 in flight over tcp: 2 lost (1 times)",
+		"- broadcast 1 000 peers, 16 in flight over tcp: 2 lost (1 time)",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/wire"
 )
 
@@ -118,7 +119,7 @@ func (b *bench) soak(ctx context.Context) error {
 	res.Figures = figures{
 		{"deliveries_per_second", float64(deliveries) / res.Seconds, "deliveries/s"},
 		{"messages_per_second", float64(sent) / res.Seconds, "messages/s sent, answers included"},
-		{"orderbooks", float64(asked.Load()), fmt.Sprintf("orderbooks asked for, of %d makers", makers)},
+		{"orderbooks", float64(asked.Load()), "orderbooks asked for, of " + terminal.Counted(makers, "maker")},
 		{"visits", float64(visits.Load()), "visitors came, half of whom never read"},
 	}
 	if res.Server != nil {

@@ -95,6 +95,14 @@ func limitText(g *ownUse) string {
 	return "the generator had too little of a core, for the server runs on the same ones " + share
 }
 
+// counted writes a count and its noun.
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(float64(n)) + " " + one + "s"
+}
+
 // number writes a value with three or more digits that matter, thousands set apart.
 func number(v float64) string {
 	switch a := math.Abs(v); {

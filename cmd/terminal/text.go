@@ -3,6 +3,7 @@
 package terminal
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -38,6 +39,14 @@ func Cut(text string, columns int, mark string) string {
 
 // Fit makes text printable, by blanks, and at most so many columns wide, with … where it was cut.
 func Fit(text string, columns int) string { return Cut(Printable(text, ' '), columns, "…") }
+
+// Counted writes a count and its noun: 1 peer, 2 peers.
+func Counted[N int | int64](n N, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + one + "s"
+}
 
 // Wrap breaks printable text behind first at its blanks, into lines of that many columns; those after the first begin with
 // indent blanks. A word that is longer stays whole, on a line of its own: it may be something to copy.

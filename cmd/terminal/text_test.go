@@ -66,6 +66,14 @@ func TestWhatFitsIsPrintableAndSaysThatItWasCut(t *testing.T) {
 	}
 }
 
+func TestOneIsNotPlural(t *testing.T) {
+	for n, want := range map[int]string{0: "0 peers", 1: "1 peer", 2: "2 peers", 12345: "12345 peers"} {
+		if got := Counted(n, "peer"); got != want {
+			t.Errorf("%d is %q, not %q", n, got, want)
+		}
+	}
+}
+
 func TestWrapBreaksAtBlanks(t *testing.T) {
 	for _, c := range []struct {
 		first, text     string

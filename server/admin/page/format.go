@@ -30,6 +30,14 @@ func count(n uint64) string {
 	return grouped(strconv.FormatUint(n, 10))
 }
 
+// peers writes a count of peers.
+func peers(n uint64) string {
+	if n == 1 {
+		return "1 peer"
+	}
+	return count(n) + " peers"
+}
+
 // grouped puts thin blanks between groups of three digits.
 func grouped(digits string) string {
 	if len(digits) <= 3 {

@@ -8,6 +8,14 @@ import (
 )
 
 // TestNumbersAreWrittenForPeople guards units, groups of digits and the number of digits.
+func TestOnePeerIsNotPlural(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0 peers", 1: "1 peer", 2: "2 peers"} {
+		if got := peers(n); got != want {
+			t.Errorf("%d is %q, not %q", n, got, want)
+		}
+	}
+}
+
 func TestNumbersAreWrittenForPeople(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
 		{count(0), "0"}, {count(999), "999"}, {count(1000), "1 000"}, {count(9_999_999), "9 999 999"}, {count(10_000_000), "10 M"}, {count(math.MaxUint64), "18.4 E"},

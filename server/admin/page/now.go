@@ -62,7 +62,7 @@ func present(src Source) now {
 		Here: here(r), Traffic: traffic(r), Waiting: waiting(r), Machine: machine(r), Since: since(r), Offers: offered(r),
 	}
 	n.Level, n.Word, n.Line = state(r, problems)
-	n.Title = n.Word + " · " + count(positive(r.ConnectedPeers.Total)) + " peers"
+	n.Title = n.Word + " · " + peers(positive(r.ConnectedPeers.Total))
 	if t := r.Tor; t != nil {
 		if t.Bootstrap < 100 {
 			n.Bootstrap, n.Phase = min(max(t.Bootstrap, 0), 100), t.Phase
