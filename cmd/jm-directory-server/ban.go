@@ -28,7 +28,7 @@ func banEnd(b *admin.Ban) string {
 }
 
 func newBanCommand() *cobra.Command {
-	var d time.Duration
+	lasts := durationFlag(24 * time.Hour)
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "ban TARGET",
@@ -39,17 +39,18 @@ behind it is banned; of one that nobody has proven, the name, which anybody can
 have used: keep that short. A circuit is banned for as long as it lives.
 
 ` + targetHelp,
-		Example: `  jm-directory-server ban J5AbCdEfGhJkMnPq --for 72h --reason floods
+		Example: `  jm-directory-server ban J5AbCdEfGhJkMnPq --for 3d --reason floods
   jm-directory-server ban circuit:26 --for 0`,
 		Args:              targetArg,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	flags := addAdminFlags(cmd)
-	cmd.Flags().DurationVar(&d, "for", 24*time.Hour, "how long, a `time` such as 90m or 720h; 0 until\n\"unban\"")
+	cmd.Flags().Var(&lasts, "for", "how long, a `time` such as 90m, 12h, 7d or 1d12h;\n0 until \"unban\"")
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` that the banned are told")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		d := time.Duration(lasts)
 		if d != 0 && d < time.Second {
-			return usageErrorf("--for: must be a second or more, or 0 until it is taken back, got %v", d)
+			return usageErrorf("--for: must be a second or more, or 0 until it is taken back, got %v", &lasts)
 		}
 		request := admin.BanRequest{Target: args[0], Reason: reason}
 		if d > 0 {

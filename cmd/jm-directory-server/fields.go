@@ -78,7 +78,7 @@ func (f field) set(raw any) bool {
 		return false
 	case *time.Duration:
 		s, _ := raw.(string)
-		d, err := time.ParseDuration(s)
+		d, err := parseDuration(s)
 		if err == nil {
 			*p = d
 		}

@@ -161,7 +161,7 @@ func typeRule(f field) string {
 		kind = "a number"
 	default:
 		if !strings.HasPrefix(rule, "one of") {
-			kind = `a duration in quotes, such as "30s"`
+			kind = `a duration in quotes, such as "30s", "12h" or "7d"`
 		}
 	}
 	switch {

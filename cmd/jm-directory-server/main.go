@@ -14,10 +14,10 @@ Usage:
 	jm-directory-server restore FILE
 	jm-directory-server install [--dry-run] [--network NAME]
 	jm-directory-server uninstall [--dry-run] [--purge]
-	jm-directory-server status [--json] [--watch [--interval 2s]] [--reasons]
+	jm-directory-server status [--json] [--watch [--interval TIME]] [--reasons]
 	jm-directory-server health [--quiet]
 	jm-directory-server kick TARGET
-	jm-directory-server ban TARGET [--for 24h] [--reason TEXT]
+	jm-directory-server ban TARGET [--for TIME] [--reason TEXT]
 	jm-directory-server unban ID
 	jm-directory-server bans [--json]
 	jm-directory-server drain [--off]
@@ -70,7 +70,7 @@ there names another server, the socket of the systemd service is looked at too. 
 and for root.
 
 A TARGET is a nick, conn:HEX as the debug log writes connections, or circuit:NUMBER for all connections on one
-circuit of Tor.
+circuit of Tor. A TIME is a number and ms, s, m, h or d, or several of them with days first: 90m, 7d, 1d12h.
 
 # Signals
 

@@ -24,7 +24,7 @@ const (
 )
 
 func newStatusCommand() *cobra.Command {
-	var interval time.Duration
+	pause := durationFlag(2 * time.Second)
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the running server is",
@@ -50,17 +50,18 @@ what is known from the store: when it was last up, its last day, the bans.`,
 	asJSON := switchFlag(cmd, "json", "print the report as JSON")
 	watching := switchFlag(cmd, "watch", "keep the screen up to date")
 	explain := switchFlag(cmd, "reasons", "explain what was dropped, refused, evicted and\nclosed")
-	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "`time` between two looks, with --watch")
+	cmd.Flags().Var(&pause, "interval", "`time` between two looks, with --watch")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		out := terminal.Of(cmd.OutOrStdout())
 		if os.Getenv("TERM") == "dumb" {
 			out = nil
 		}
+		interval := time.Duration(pause)
 		switch {
 		case cmd.Flags().Changed("interval") && !bool(*watching):
 			return usageErrorf("--interval: is for --watch")
 		case interval < minInterval || interval > maxInterval:
-			return usageErrorf("--interval: must be %v to %v, got %v", minInterval, goDuration.Replace(maxInterval.String()), interval)
+			return usageErrorf("--interval: must be %v to %v, got %v", minInterval, goDuration.Replace(maxInterval.String()), &pause)
 		case bool(*explain) && (bool(*watching) || bool(*asJSON)):
 			return usageErrorf("--reasons: is for people, and without --watch")
 		case bool(*watching) && !bool(*asJSON) && out == nil:
