@@ -100,7 +100,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("jm-attack", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.server, "server", "", "jm-directory-server to attack, an executable at `PATH`")
-	flags.StringVar(&o.tor, "tor", "", "flood with circuits on a private Tor network, made of the executable at `PATH`")
+	flags.StringVar(&o.tor, "tor", "", "flood with circuits on a private Tor network, made of\nthe executable at `PATH`")
 	flags.StringVar(&only, "only", "", "`NAMES` of attacks, with commas; all by default")
 	flags.DurationVar(&o.duration, "duration", 8*time.Second, "`TIME` for each attack")
 	flags.BoolVar(&o.quick, "quick", false, "short waits in the server's configuration and few peers, for tests")

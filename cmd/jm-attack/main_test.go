@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // plainServer builds the server without Tor.
@@ -92,5 +94,16 @@ func TestVerdictCountsInWords(t *testing.T) {
 	r.judge(nil)
 	if want := "1 message lost; 1 honest peer ended; 1 time a forged departure; 1 newcomer: full"; r.hurt != want {
 		t.Errorf("judged %q, want %q", r.hurt, want)
+	}
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	var out, errs bytes.Buffer
+	execute(t.Context(), []string{"--help"}, &out, &errs)
+	for line := range strings.Lines(out.String() + errs.String()) {
+		line = strings.ReplaceAll(line, "    \t", "        ") // as package flag has it
+		if n := terminal.Width(strings.TrimSuffix(line, "\n")); n > terminal.HelpWidth {
+			t.Errorf("takes %d columns: %s", n, line)
+		}
 	}
 }

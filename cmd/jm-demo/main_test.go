@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"jm-directory-server/cmd/terminal"
+
 	"go.uber.org/goleak"
 )
 
@@ -26,6 +28,17 @@ func TestCommandLineThatMakesNoSenseIsExitCode2(t *testing.T) {
 		var out, errs bytes.Buffer
 		if code := execute(args, &out, &errs); code != exitUsage || errs.Len() == 0 || out.Len() > 0 {
 			t.Errorf("%q: exit code %d, said %q and %q", args, code, out.String(), errs.String())
+		}
+	}
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	var out, errs bytes.Buffer
+	execute([]string{"--help"}, &out, &errs)
+	for line := range strings.Lines(out.String() + errs.String()) {
+		line = strings.ReplaceAll(line, "    \t", "        ") // as package flag has it
+		if n := terminal.Width(strings.TrimSuffix(line, "\n")); n > terminal.HelpWidth {
+			t.Errorf("takes %d columns: %s", n, line)
 		}
 	}
 }

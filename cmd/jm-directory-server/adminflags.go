@@ -16,7 +16,7 @@ type adminFlags struct {
 func addAdminFlags(cmd *cobra.Command) *adminFlags {
 	f := &adminFlags{}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&f.admin, "admin", "", "`address` where the server answers its operator:\nunix:PATH or 127.0.0.1:PORT")
+	cmd.Flags().StringVar(&f.admin, "admin", "", "`address` where the server answers its operator: unix:PATH or 127.0.0.1:PORT")
 	f.stateFlags = addStateFlags(cmd)
 	return f
 }

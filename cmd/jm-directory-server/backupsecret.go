@@ -26,7 +26,7 @@ type encryptionFlags struct {
 func addEncryptionFlags(cmd *cobra.Command) *encryptionFlags {
 	f := &encryptionFlags{}
 	cmd.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "read the passphrase from `file`")
-	cmd.Flags().StringArrayVar(&f.to, "recipient", nil, "encrypt for `age1...`, or for those in a file; may\nbe repeated")
+	cmd.Flags().StringArrayVar(&f.to, "recipient", nil, "encrypt for `age1...`, or for those in a file; may be repeated")
 	return f
 }
 

@@ -45,7 +45,7 @@ have used: keep that short. A circuit is banned for as long as it lives.
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	flags := addAdminFlags(cmd)
-	cmd.Flags().Var(&lasts, "for", "how long, a `time` such as 90m, 12h, 7d or 1d12h;\n0 until \"unban\"")
+	cmd.Flags().Var(&lasts, "for", "how long, a `time` such as 90m, 12h, 7d or 1d12h; 0 until \"unban\"")
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` that the banned are told")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d := time.Duration(lasts)

@@ -60,7 +60,7 @@ systemd, and the running server with its self-check. Each line is OK, WARN or
 FAIL, with what to do. Nothing is changed. The exit code is 1 if anything is
 FAIL. Run it as root or as the server's user, with the flags of "run".`,
 		Example: `  jm-directory-server doctor
-  jm-directory-server doctor --json --config /etc/jm-directory-server/config.toml`,
+  jm-directory-server doctor --json --config config.toml`,
 		Args: noArgs,
 	}
 	flags := addAdminFlags(cmd)

@@ -13,10 +13,10 @@ import (
 
 // flagKeys are the flags that set a key, for what is set by hand most.
 var flagKeys = []struct{ flag, key, usage string }{
-	{"network", "network", "bitcoin `network`: mainnet, testnet, signet\nor regtest"},
-	{"tor", "tor.mode", "which Tor to use, a `mode`: embedded, system,\nexternal or off"},
-	{"listen", "listen.address", "`address` to listen on: 127.0.0.1:PORT or\nunix:PATH; with --tor off only"},
-	{"state-dir", "state_dir", "`directory` of the onion key and of all that must\nsurvive a restart"},
+	{"network", "network", "bitcoin `network`: mainnet, testnet, signet or regtest"},
+	{"tor", "tor.mode", "which Tor to use, a `mode`: embedded, system, external or off"},
+	{"listen", "listen.address", "`address` to listen on: 127.0.0.1:PORT or unix:PATH; with --tor off only"},
+	{"state-dir", "state_dir", "`directory` of the onion key and of all that must survive a restart"},
 	{"log-level", "log.level", "`level`: debug, info, warn or error"},
 }
 
@@ -36,7 +36,7 @@ func addConfigFlags(cmd *cobra.Command) *configFlags {
 		f.set.String(k.flag, "", k.usage)
 	}
 	f.set.Var(&f.ephemeral, "ephemeral", "serve under a throw-away onion address")
-	f.set.Var(&f.unlimited, "unlimited", "no rate limits, for measurements; with --tor off\nand a local listener only")
+	f.set.Var(&f.unlimited, "unlimited", "no rate limits, for measurements; with --tor off and a local listener only")
 	for _, name := range []string{"ephemeral", "unlimited"} {
 		f.set.Lookup(name).NoOptDefVal = "true"
 	}

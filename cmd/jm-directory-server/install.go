@@ -38,7 +38,7 @@ can be repeated; a newer file is installed over an older one in the same way.`,
 	cmd.Flags().SortFlags = false
 	cmd.Flags().Var(&dry, "dry-run", "show each step, do none")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "true"
-	cmd.Flags().StringVar(&network, "network", "", "bitcoin `network` for a new configuration: mainnet,\ntestnet, signet or regtest")
+	cmd.Flags().StringVar(&network, "network", "", "bitcoin `network` for a new configuration: mainnet, testnet, signet or regtest")
 	addRootFlag(cmd, &root)
 	if err := cmd.RegisterFlagCompletionFunc("network", cobra.FixedCompletions(server.Networks, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err)

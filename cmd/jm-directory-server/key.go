@@ -68,7 +68,7 @@ func addStateFlags(cmd *cobra.Command) *stateFlags {
 	f := &stateFlags{cmd: cmd}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&f.config, "config", "", "configuration `file`, TOML or *.env")
-	cmd.Flags().StringVar(&f.stateDir, "state-dir", "", "`directory` of the onion key and of all that must\nsurvive a restart")
+	cmd.Flags().StringVar(&f.stateDir, "state-dir", "", "`directory` of the onion key and of all that must survive a restart")
 	return f
 }
 

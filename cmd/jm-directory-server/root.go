@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"jm-directory-server/cmd/terminal"
+
 	"github.com/spf13/cobra"
 )
 
@@ -56,6 +58,7 @@ find each other through it. Without a command it runs the server.`,
 		newKickCommand(), newBanCommand(), newUnbanCommand(), newBansCommand(),
 		newDrainCommand(), newMOTDCommand(), newLogLevelCommand(), newKeyCommand(), newBackupCommand(), newRestoreCommand(),
 		newDoctorCommand(), newInstallCommand(), newUninstallCommand(), newVersionCommand())
+	terminal.FitHelp(root)
 	return root
 }
 

@@ -49,7 +49,7 @@ what is known from the store: when it was last up, its last day, the bans.`,
 	flags := addAdminFlags(cmd)
 	asJSON := switchFlag(cmd, "json", "print the report as JSON")
 	watching := switchFlag(cmd, "watch", "keep the screen up to date")
-	explain := switchFlag(cmd, "reasons", "explain what was dropped, refused, evicted and\nclosed")
+	explain := switchFlag(cmd, "reasons", "explain what was dropped, refused, evicted and closed")
 	cmd.Flags().Var(&pause, "interval", "`time` between two looks, with --watch")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		out := terminal.Of(cmd.OutOrStdout())

@@ -30,7 +30,7 @@ ever serve under that address again.`,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().Var(&dry, "dry-run", "show each step, do none")
-	cmd.Flags().Var(&purge, "purge", "remove configuration, key and state as well;\nasks twice")
+	cmd.Flags().Var(&purge, "purge", "remove configuration, key and state as well; asks twice")
 	for _, name := range []string{"dry-run", "purge"} {
 		cmd.Flags().Lookup(name).NoOptDefVal = "true"
 	}

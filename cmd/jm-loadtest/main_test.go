@@ -103,12 +103,6 @@ func TestHelpNamesEveryScenario(t *testing.T) {
 		if !strings.Contains(out, "\n  "+name+" ") {
 			t.Errorf("no %s in %s", name, out)
 		}
-		_, help, _ := runs(t, name, "--help")
-		for line := range strings.Lines(help) {
-			if len([]rune(line)) > width+1 {
-				t.Errorf("%s: longer than %d columns: %s", name, width, line)
-			}
-		}
 	}
 }
 

@@ -28,7 +28,7 @@ func newReportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "report FILE...", Short: "medians of several runs as a table in Markdown",
 		Example: `  jm-loadtest report run1.json run2.json run3.json
-  jm-loadtest report --into docs/performance.md --plots docs/performance build/bench/*.json`,
+  jm-loadtest report --into figures.md --plots plots run*.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageErrorf("report needs files that --json has written")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"jm-directory-server/cmd/terminal"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -31,9 +33,9 @@ func newRootCommand() *cobra.Command {
 		Short: "load generator and protocol probe for JoinMarket directory servers",
 		Long: `Loads a JoinMarket directory server on this machine with simulated peers, and
 says how fast it is, and whether anything was lost.`,
-		Example: `  jm-loadtest broadcast --target unix:/run/jm/directory.sock --peers 1000 --window 16
-  jm-loadtest ramp --target 127.0.0.1:5222 --peers 10000 --pid $(pidof jm-directory-server)
-  jm-loadtest all --target unix:/run/jm/directory.sock --json figures.json
+		Example: `  jm-loadtest broadcast --target unix:/tmp/d.sock --peers 1000 --window 16
+  jm-loadtest ramp --target 127.0.0.1:5222 --peers 10000 --pid 1234
+  jm-loadtest all --target unix:/tmp/d.sock --json figures.json
   jm-loadtest limit`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -51,7 +53,6 @@ says how fast it is, and whether anything was lost.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", width)))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 
 	two := func(o *options) int { return o.peers }
@@ -63,7 +64,7 @@ says how fast it is, and whether anything was lost.`,
 		flags      []func(*pflag.FlagSet, *options)
 		need       need
 	}{
-		{"ramp", "peers join as fast as they are let in: handshakes/s, memory of an idle peer", (*bench).ramp,
+		{"ramp", "peers join as fast as they are let in: rate, memory of an idle one", (*bench).ramp,
 			flags(peersFlag(1000), rateFlag(0, "handshakes a second at most")), need{peers: two, onion: always}},
 		{"broadcast", "public messages: a window in flight, a rate, or everybody at once", (*bench).broadcast,
 			flags(peersFlag(100), windowFlag(16, ""), rateFlag(0, "messages a second, whatever comes back"), burstFlag, sizeFlag, durationFlag(5*time.Second)),
@@ -73,7 +74,7 @@ says how fast it is, and whether anything was lost.`,
 			need{peers: func(o *options) int { return 2 * o.pairs }, onion: rated, exclusive: [][]string{{"window", "light"}}, check: (*options).lightRate}},
 		{"orderbook", "a taker asks, all makers answer: time to the last answer", (*bench).orderbook,
 			flags(makersFlag, roundsFlag(10), rateFlag(0, "messages a second at most, answers included")), need{peers: func(o *options) int { return o.makers + 1 }, onion: rated}},
-		{"slow", "some peers never read: what the others get, and when the slow ones are ended", (*bench).slow,
+		{"slow", "some peers never read: what others get, when the slow are ended", (*bench).slow,
 			flags(peersFlag(100), windowFlag(16, ""), slowFlag, sizeFlag, durationFlag(time.Minute)), need{peers: two, check: (*options).someSlow}},
 		{"overload", "more public messages than can be delivered: what others notice", (*bench).overload,
 			flags(peersFlag(500), pairsFlag(10), factorFlag, sizeFlag, durationFlag(5*time.Second)),
@@ -136,6 +137,7 @@ says how fast it is, and whether anything was lost.`,
 		root.AddCommand(cmd)
 	}
 	root.AddCommand(newReportCommand())
+	terminal.FitHelp(root)
 	return root
 }
 
