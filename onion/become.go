@@ -18,6 +18,9 @@ const (
 	becomingGuard = "jm-directory-server: guarding tor"
 )
 
+// inJSON has the guard write its alarm as JSON.
+const inJSON = "json"
+
 // The descriptors of our program while it becomes something else.
 const (
 	controlFD = 3 // the control channel: for Tor its own end, for the guard the one that leads there
@@ -34,8 +37,8 @@ func Become() {
 	case len(os.Args) > 2 && os.Args[0] == becomingTor:
 		unix.CloseOnExec(resultFD)
 		err = becomeTor(os.Args[1], os.Args[2:])
-	case len(os.Args) == 1 && os.Args[0] == becomingGuard:
-		if err = becomeGuard(); err == nil {
+	case len(os.Args) == 1 && os.Args[0] == becomingGuard, len(os.Args) == 2 && os.Args[0] == becomingGuard && os.Args[1] == inJSON:
+		if err = becomeGuard(len(os.Args) == 2); err == nil {
 			os.Exit(0)
 		}
 	default:

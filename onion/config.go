@@ -104,6 +104,10 @@ type Config struct {
 	// The program has to call Become first.
 	Confine Confine
 
+	// JSONAlarm has the guard of the control channel, which comes with Confine, say in JSON that it refused a command. It
+	// says so on this process's standard error, by itself, in one line. Default: text.
+	JSONAlarm bool
+
 	// Log gets Tor's own log lines: level is "debug", "info", "notice",
 	// "warn" or "err", and onion addresses in msg are replaced by
 	// "[scrubbed].onion". Progress gets the bootstrap. Both are called from

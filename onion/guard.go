@@ -19,8 +19,9 @@ import (
 var guardRuntime = []string{"GOMAXPROCS=1", "GOGC=10", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 
 // becomeGuard passes on what server and Tor say to each other, as the relay of both, until one of them has ended. It
-// keeps nothing but these two connections; who ends it ends the channel, and Tor with it. The error is that of the start.
-func becomeGuard() error {
+// keeps nothing but these two connections; who ends it ends the channel, and Tor with it. Its alarm is text or JSON, as it was told
+// at its start, before anybody could have taken over the server. The error is that of the start.
+func becomeGuard(json bool) error {
 	// A terminal or a service manager may signal all processes at once. The server ends first, and in order.
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
 	server, err := inherited(serverFD)
@@ -36,15 +37,19 @@ func becomeGuard() error {
 	}
 	unix.Close(resultFD)
 	var first sync.Once
-	newRelay(server, tor, func(why refusal) { first.Do(func() { alarm(why) }) }).run()
+	newRelay(server, tor, func(why refusal) { first.Do(func() { os.Stderr.Write(alarm(why, time.Now(), json)) }) }).run()
 	return nil
 }
 
-// alarm says once that a command was refused, where the log of the server goes, and not through the server: it never sends
-// such a command, unless somebody else has taken it over.
-func alarm(why refusal) {
+// alarm is the line that says once that a command was refused, in the form of the server's log. It goes where that goes, and not
+// through the server: that never sends such a command, unless somebody else has taken it over.
+func alarm(why refusal, now time.Time, json bool) []byte {
 	const msg = "the guard of the control channel refused a command to Tor: somebody may have taken over this server"
-	fmt.Fprintf(os.Stderr, "time=%q level=warning msg=%q reason=%q\n", time.Now().UTC().Format(time.RFC3339), msg, why)
+	form := "time=%[1]q level=warning msg=%[2]q reason=%[3]q\n"
+	if json { // all of it is plain text, which Go and JSON quote alike
+		form = `{"level":"warning","msg":%[2]q,"reason":%[3]q,"time":%[1]q}` + "\n"
+	}
+	return fmt.Appendf(nil, form, now.UTC().Format(time.RFC3339), msg, why)
 }
 
 // inherited is a connection that we were started with.
@@ -89,7 +94,11 @@ func (s *Service) startGuard(conn net.Conn) (net.Conn, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	s.guard, err = startSelf([]string{becomingGuard}, guardRuntime, []*os.File{tor, theirs}, os.Stderr, nil)
+	args := []string{becomingGuard}
+	if s.config.JSONAlarm {
+		args = append(args, inJSON)
+	}
+	s.guard, err = startSelf(args, guardRuntime, []*os.File{tor, theirs}, os.Stderr, nil)
 	if err != nil {
 		ours.Close()
 		unix.SetNonblock(int(tor.Fd()), true) // to start it may have changed that, for conn as well

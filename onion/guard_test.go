@@ -1,13 +1,18 @@
 package onion
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/textproto"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,6 +114,75 @@ func TestServerDoesNotCommandItsTorBeyondWhatItNeeds(t *testing.T) {
 	}
 	if text := said(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "level=warning") || strings.Contains(text, "192.0.2") {
 		t.Errorf("the guard said %q, want one line without the command", text)
+	}
+}
+
+// TestAlarmIsALineOfTheLog guards that what collects the log can read it, in whichever form that is.
+func TestAlarmIsALineOfTheLog(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	const text = `time="2026-01-02T03:04:05Z" level=warning msg="the guard of the control channel refused a command to Tor: somebody may have taken over this server" reason="too long"` + "\n"
+	if got := string(alarm(refusedLong, now, false)); got != text {
+		t.Errorf("said %q", got)
+	}
+	for _, why := range []refusal{refusedLong, refusedUnknown} {
+		line := alarm(why, now, true)
+		var got map[string]string
+		if err := json.Unmarshal(line, &got); err != nil || bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if !strings.Contains(text, strconv.Quote(got["msg"])) {
+			t.Errorf("said %q", got["msg"])
+		}
+		delete(got, "msg")
+		if want := map[string]string{"level": "warning", "reason": string(why), "time": "2026-01-02T03:04:05Z"}; !maps.Equal(got, want) {
+			t.Errorf("said %q", got)
+		}
+	}
+}
+
+// TestGuardAlarmsInTheFormThatItWasStartedWith has a Tor that knows nothing.
+func TestGuardAlarmsInTheFormThatItWasStartedWith(t *testing.T) {
+	for name, asJSON := range map[string]bool{"text": false, "json": true} {
+		t.Run(name, func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			tor, theirs, err := socketPair()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tor.Close()
+			conn, err := net.FileConn(theirs)
+			theirs.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &Service{config: Config{Confine: ConfineRequire, JSONAlarm: asJSON}}
+			stderr := os.Stderr
+			os.Stderr = w
+			ours, err := s.guarded(conn)
+			os.Stderr = stderr
+			w.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(ours, orderVerb+"{}\r\nGETINFO config-text\r\n")
+			tor.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if line, err := bufio.NewReader(tor).ReadString('\n'); line != refusedVerb+"\r\n" {
+				t.Errorf("Tor was told %q, %v", line, err)
+			}
+			tor.Close()
+			ours.Close()
+			said, err := io.ReadAll(r)
+			if e := s.guard.Wait(); e != nil || err != nil {
+				t.Error(e, err)
+			}
+			if strings.HasPrefix(string(said), `{"level":"warning",`) != asJSON || strings.Contains(string(said), " level=warning ") == asJSON || bytes.Count(said, []byte("\n")) != 1 {
+				t.Errorf("the guard said %q", said)
+			}
+		})
 	}
 }
 

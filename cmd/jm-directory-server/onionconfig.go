@@ -32,6 +32,7 @@ func (c *Config) onion(log logrus.FieldLogger, progress func(onion.Progress)) on
 		Socks:           true,
 		ExtraTorrc:      c.Tor.Torrc,
 		Confine:         c.confine(),
+		JSONAlarm:       c.Log.Format == "json",
 		Log:             func(level, msg string) { logTor(log, level, msg) },
 		Progress:        progress,
 	}

@@ -14,7 +14,7 @@ import (
 // TestEveryOptionOfTheOnionServiceCanBeSet guards that no exported field of onion.Config is forgotten.
 func TestEveryOptionOfTheOnionServiceCanBeSet(t *testing.T) {
 	c := DefaultConfig()
-	c.StateDir, c.RuntimeDir = "/s", "/r"
+	c.StateDir, c.RuntimeDir, c.Log.Format = "/s", "/r", "json"
 	c.Tor.Path, c.Tor.Control, c.Tor.ControlPassword, c.Tor.Ephemeral, c.Tor.Torrc = "/tor", "unix:/c", "p", true, []string{"A 1"}
 	credentials := t.TempDir()
 	if err := os.WriteFile(filepath.Join(credentials, credentialName), nil, 0o600); err != nil {
