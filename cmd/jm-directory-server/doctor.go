@@ -68,7 +68,11 @@ FAIL. Run it as root or as the server's user, with the flags of "run".`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		d := &doctor{now: time.Now()}
 		d.examine(cmd.Context(), flags)
-		if err := d.print(cmd.OutOrStdout(), bool(*asJSON)); err != nil {
+		columns := terminal.HelpWidth
+		if out := terminal.Of(cmd.OutOrStdout()); out != nil {
+			columns, _ = terminalSize(out)
+		}
+		if err := d.print(cmd.OutOrStdout(), columns, bool(*asJSON)); err != nil {
 			return err
 		}
 		if n := d.count(verdictFail); n > 0 {
@@ -135,8 +139,8 @@ func (d *doctor) count(v verdict) (n int) {
 	return n
 }
 
-// print writes the findings for a person or, with asJSON, for a program.
-func (d *doctor) print(w io.Writer, asJSON bool) error {
+// print writes the findings for a person, in lines of that many columns, or, with asJSON, for a program.
+func (d *doctor) print(w io.Writer, columns int, asJSON bool) error {
 	if asJSON {
 		out := json.NewEncoder(w)
 		out.SetEscapeHTML(false)
@@ -148,9 +152,9 @@ func (d *doctor) print(w io.Writer, asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, f := range d.findings {
-		wrapInto(&b, fmt.Sprintf("%-4s  %-15s  ", f.Verdict, f.Check), f.Text)
+		wrapInto(&b, columns, fmt.Sprintf("%-4s  %-15s  ", f.Verdict, f.Check), f.Text)
 		if f.Do != "" {
-			wrapInto(&b, strings.Repeat(" ", 21)+"→ ", f.Do)
+			wrapInto(&b, columns, strings.Repeat(" ", 21)+"→ ", f.Do)
 		}
 	}
 	fmt.Fprintf(&b, "\n%d OK, %d WARN, %d FAIL\n", d.count(verdictOK), d.count(verdictWarn), d.count(verdictFail))
@@ -158,13 +162,10 @@ func (d *doctor) print(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// doctorWidth is the longest line of the findings, in columns.
-const doctorWidth = 80
-
-// wrapInto appends text behind first, broken at blanks into lines of at most doctorWidth columns, later ones indented as
-// the text in the first one is.
-func wrapInto(b *strings.Builder, first, text string) {
-	for _, line := range terminal.Wrap(first, cleanText(text, 4*maxLogText), terminal.Width(first), doctorWidth) {
+// wrapInto appends text behind first, broken at blanks into lines of at most so many columns, later ones indented as the text in the
+// first one is. A terminal that has no room for both breaks them by itself.
+func wrapInto(b *strings.Builder, columns int, first, text string) {
+	for _, line := range terminal.Wrap(first, cleanText(text, 4*maxLogText), terminal.Width(first), max(columns, 2*terminal.Width(first))) {
 		b.WriteString(line + "\n")
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	jmdirectoryserver "jm-directory-server"
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/isolation"
 	"jm-directory-server/onion"
 	"jm-directory-server/server/admin"
@@ -28,7 +28,7 @@ func (d *doctor) verdicts(check string) (vs []verdict) {
 
 func (d *doctor) text() string {
 	var b bytes.Buffer
-	d.print(&b, false) // a buffer takes everything
+	d.print(&b, terminal.HelpWidth, false) // a buffer takes everything
 	return b.String()
 }
 
@@ -248,13 +248,21 @@ func TestDoctorJudgesTheRunningServer(t *testing.T) {
 func TestDoctorsFindingsFitATerminalAndAreJSONWhenAsked(t *testing.T) {
 	d := testDoctor(t)
 	d.fail("self-check", strings.Repeat("do this and that ", 10), "it is %s", strings.Repeat("very wrong, ", 20))
-	for line := range strings.Lines(d.text()) {
-		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > doctorWidth {
-			t.Errorf("longer than %d columns: %q", doctorWidth, line)
+	for _, columns := range []int{60, 80, 132} {
+		var b bytes.Buffer
+		if err := d.print(&b, columns, false); err != nil {
+			t.Fatal(err)
+		}
+		widest := 0
+		for line := range strings.Lines(b.String()) {
+			widest = max(widest, terminal.Width(strings.TrimSuffix(line, "\n")))
+		}
+		if widest > columns || widest < columns-len("wrong,") {
+			t.Errorf("a terminal of %d columns gets lines of %d", columns, widest)
 		}
 	}
 	var b bytes.Buffer
-	if err := d.print(&b, true); err != nil {
+	if err := d.print(&b, terminal.HelpWidth, true); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {
@@ -263,5 +271,29 @@ func TestDoctorsFindingsFitATerminalAndAreJSONWhenAsked(t *testing.T) {
 	}
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil || got.OK || len(got.Findings) != 1 || got.Findings[0] != d.findings[0] {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// TestDoctorUsesTheWidthOfItsTerminal has it find one mistake, which takes more than 80 columns to tell.
+func TestDoctorUsesTheWidthOfItsTerminal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.toml")
+	if err := os.WriteFile(file, []byte("[tor]\nmode = \"inside\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for columns, lines := range map[int]int{70: 3, 500: 1} {
+		ptmx, tty := openTerminal(t, columns, 24)
+		var errs bytes.Buffer
+		if code := execute([]string{"doctor", "--config", file, "--state-dir", "s"}, tty, &errs); code != exitFailed {
+			t.Fatalf("exit code %d, said %q", code, &errs)
+		}
+		b := make([]byte, 4096)
+		n, err := ptmx.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		finding, _, _ := strings.Cut(string(b[:n]), "→")
+		if got := strings.Count(finding, "\n"); !strings.HasPrefix(finding, "FAIL  configuration") || got != lines {
+			t.Errorf("%d columns: %d lines, want %d: %q", columns, got, lines, finding)
+		}
 	}
 }
