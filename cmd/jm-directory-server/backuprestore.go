@@ -50,7 +50,7 @@ kept aside. The server must not be running.`,
 		if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {
 			flags.config = "" // the file is yet to be restored
 		}
-		e, err := flags.load()
+		e, err := hereBefore(flags, bool(*replace))
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,11 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,6 +33,22 @@ func savedConfig(plain io.Reader) (name string, text []byte, whole io.Reader) {
 		}
 		return base, text, whole
 	}
+}
+
+// hereBefore is the configuration before the restore, for its directories. One with mistakes may be why there is a restore: if it can be
+// put aside, or need not say where the state directory is, it counts as empty. The error is problems.
+func hereBefore(flags *stateFlags, replace bool) (*effective, error) {
+	r := flags.request()
+	e, err := loadConfig(r)
+	var wrong problems
+	if !errors.As(err, &wrong) || !slices.ContainsFunc(wrong, func(p problem) bool { return p.source == fromFile }) {
+		return e, err
+	}
+	if !replace && !flags.cmd.Flags().Changed("state-dir") {
+		return nil, append(wrong, problem{origin{source: fromFlag, name: "--replace"}, "puts this configuration aside for the one in the backup"})
+	}
+	r.text = []byte{}
+	return loadConfig(r)
 }
 
 // A restoredTo is where key and store go, and what there is to say of that.

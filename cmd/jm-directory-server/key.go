@@ -73,12 +73,15 @@ func addStateFlags(cmd *cobra.Command) *stateFlags {
 }
 
 // load returns the configuration, for its directories.
-func (f *stateFlags) load() (*effective, error) {
+func (f *stateFlags) load() (*effective, error) { return loadConfig(f.request()) }
+
+// request is what load asks for.
+func (f *stateFlags) request() request {
 	r := request{file: f.config, getenv: os.Getenv, root: os.Geteuid() == 0}
 	if f.cmd.Flags().Changed("state-dir") {
 		r.flags = append(r.flags, flagSetting("state-dir", "state_dir", f.stateDir))
 	}
-	return loadConfig(r)
+	return r
 }
 
 // lockForChange takes the state directory from any server, and makes sure that the next one can take it:
