@@ -56,7 +56,7 @@ func (f *encryptionFlags) recipients(cmd *cobra.Command) ([]age.Recipient, error
 		if !strings.HasPrefix(to, "age1") {
 			file, err := os.Open(to)
 			if err != nil {
-				return nil, fmt.Errorf("recipient: %w", err)
+				return nil, fmt.Errorf("recipient: neither age1... nor a file: %w", err)
 			}
 			defer file.Close()
 			r = file

@@ -52,6 +52,9 @@ have used: keep that short. A circuit is banned for as long as it lives.
 		if d != 0 && d < time.Second {
 			return usageErrorf("--for: must be a second or more, or 0 until it is taken back, got %v", &lasts)
 		}
+		if err := server.CheckBanReason(reason); err != nil {
+			return usageErrorf("--reason: %s", strings.TrimPrefix(err.Error(), "ban: the reason "))
+		}
 		request := admin.BanRequest{Target: args[0], Reason: reason}
 		if d > 0 {
 			request.Duration = d.String()

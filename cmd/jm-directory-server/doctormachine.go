@@ -230,7 +230,7 @@ func (d *doctor) judgeServer(r *admin.Report) {
 	if r.Network != d.Network {
 		d.warn(check, "give doctor the flags and the configuration of that server", "serves %s, and this configuration says %s", r.Network, d.Network)
 	}
-	d.ok(check, "is %s, for %s, with %d of at most %d peers", r.ServerStatus, (time.Duration(r.UptimeSeconds) * time.Second).String(), r.ConnectedPeers.Total, r.MaxPeers)
+	d.ok(check, "is %s, for %s, with %d of at most %d peers", r.ServerStatus, shortTime(seconds(r.UptimeSeconds).Truncate(time.Second)), r.ConnectedPeers.Total, r.MaxPeers)
 	for _, advice := range r.Advice {
 		d.warn(check, "", "%s", advice)
 	}

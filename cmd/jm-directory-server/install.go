@@ -47,6 +47,9 @@ can be repeated; a newer file is installed over an older one in the same way.`,
 		unix.Umask(0o022) // the service, another user, has to read what is installed
 		s := newSetup(cmd.OutOrStdout(), root, bool(dry))
 		if err := s.possible(); err != nil {
+			if errors.Is(err, errNoSystemd) {
+				err = fmt.Errorf("%w: have its service manager start \"jm-directory-server run\"", err)
+			}
 			return err
 		}
 		return s.install(cmd.Context(), network)

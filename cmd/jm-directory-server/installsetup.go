@@ -41,10 +41,12 @@ func (s *setup) path(p string) string { return filepath.Join("/", s.root, p) }
 // say shows a step. That nobody reads it is no reason to stop half-way.
 func (s *setup) say(line string) { fmt.Fprintln(s.out, line) }
 
+var errNoSystemd = errors.New("this machine is not run by systemd")
+
 // possible refuses where it cannot work: without systemd, and, but for a dry run, as another user than root.
 func (s *setup) possible() error {
 	if info, err := os.Stat(s.path("/run/systemd/system")); err != nil || !info.IsDir() {
-		return errors.New("this machine is not run by systemd: start \"jm-directory-server run\" by the means of its service manager")
+		return errNoSystemd
 	}
 	if _, err := exec.LookPath("systemctl"); err != nil {
 		return fmt.Errorf("systemctl is needed: %w", err)

@@ -116,7 +116,7 @@ func (v *vanitySearch) keep(key onion.SecretKey) (more bool, err error) {
 		return false, fmt.Errorf("print the address: %w", err)
 	}
 	v.found++
-	fmt.Fprintf(v.stderr, "found after %s in %s; to use it: jm-directory-server key import %s\n",
+	fmt.Fprintf(v.stderr, "found after %s, in %s; to use it:\n  jm-directory-server key import %s\n",
 		duration(time.Since(v.begun).Seconds()), dir, dir)
 	return v.found < v.want, nil
 }

@@ -93,7 +93,7 @@ func TestFoundAddressHasALineOfItsOwnOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := screen(out.String())
-	if len(got) != 3 || got[0] != key.Address() || !strings.HasPrefix(got[1], "found after ") || got[2] != "probability 12.4 %" {
+	if len(got) != 4 || got[0] != key.Address() || !strings.HasPrefix(got[1], "found after ") || !strings.HasPrefix(got[2], "  jm-directory-server key import ") || got[3] != "probability 12.4 %" {
 		t.Errorf("on the screen: %q", got)
 	}
 }

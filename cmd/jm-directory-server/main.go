@@ -26,6 +26,7 @@ Usage:
 	jm-directory-server doctor [--json]
 	jm-directory-server version
 	jm-directory-server completion bash|fish|powershell|zsh
+	jm-directory-server help [COMMAND]
 
 Run serves until it gets SIGTERM or SIGINT. Once clients can find the directory it prints one line to
 standard output:
@@ -129,7 +130,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	var wrong problems
 	var usage usageError
 	var logged loggedError
@@ -142,7 +143,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, wrong)
 		return exitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "jm-directory-server: %v\nSee \"jm-directory-server --help\".\n", err)
+		fmt.Fprintf(stderr, "jm-directory-server: %v\nSee \"%s --help\".\n", err, cmd.CommandPath())
 		return exitUsage
 	case errors.As(err, &logged):
 		return exitFailed

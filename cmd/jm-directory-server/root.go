@@ -59,13 +59,49 @@ find each other through it. Without a command it runs the server.`,
 		newDrainCommand(), newMOTDCommand(), newLogLevelCommand(), newKeyCommand(), newBackupCommand(), newRestoreCommand(),
 		newDoctorCommand(), newInstallCommand(), newUninstallCommand(), newVersionCommand())
 	terminal.FitHelp(root)
+	checkArguments(root)
 	return root
+}
+
+// checkArguments refuses arguments of cobra's own commands that make no sense: it ignores them, or the exit code is 1.
+func checkArguments(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args, cmd.RunE = commandOf, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range cmd.Commands() {
+				shell.Args = noArgs
+			}
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err != nil {
+					return usageError{err}
+				}
+				return commandOf(found, rest)
+			}
+		}
+	}
+}
+
+// commandOf refuses what is no command below cmd, as a usage error.
+func commandOf(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageErrorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// commandName is all words of a command without the program's name.
+func commandName(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 // noArgs refuses arguments, as a usage error.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageErrorf("%s takes no argument, got %q", cmd.Name(), args[0])
+		return usageErrorf("%s takes no argument, got %q", commandName(cmd), args[0])
 	}
 	return nil
 }

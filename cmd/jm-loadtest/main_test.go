@@ -30,6 +30,7 @@ func TestCommandLineThatMakesNoSenseIsExitCode2(t *testing.T) {
 		{"brodcast", `did you mean "broadcast"?`},
 		{"ramp", "--target is missing"},
 		{"ramp --unknown", "unknown flag"},
+		{"ramp --unknown", `See "jm-loadtest ramp --help".`},
 		{"ramp more --target unix:x", "takes no argument"},
 		{"ramp --target 192.0.2.1:5222", "only a directory on this machine can be loaded"},
 		{"ramp --target unix:x --peers 1", "must be 2 to"},
