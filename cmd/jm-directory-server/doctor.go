@@ -58,7 +58,8 @@ func newDoctorCommand() *cobra.Command {
 and memory, the disk, what the kernel offers for isolation, the service of
 systemd, and the running server with its self-check. Each line is OK, WARN or
 FAIL, with what to do. Nothing is changed. The exit code is 1 if anything is
-FAIL. Run it as root or as the server's user, with the flags of "run".`,
+FAIL. Run it as root or as the server's user, with the --config and --state-dir
+of the server, if it has any; it does not know other flags of "run".`,
 		Example: `  jm-directory-server doctor
   jm-directory-server doctor --json --config config.toml`,
 		Args: noArgs,

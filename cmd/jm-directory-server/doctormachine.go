@@ -228,7 +228,7 @@ func (d *doctor) judgeServer(r *admin.Report) {
 		d.warn(check, "systemctl restart jm-directory-server", "runs version %s, and this file is %s", r.Version, version)
 	}
 	if r.Network != d.Network {
-		d.warn(check, "give doctor the flags and the configuration of that server", "serves %s, and this configuration says %s", r.Network, d.Network)
+		d.warn(check, "give doctor the --config of that server; what is set by other flags of its is not known here", "serves %s, and this configuration says %s", r.Network, d.Network)
 	}
 	d.ok(check, "is %s, for %s, with %d of at most %d peers", r.ServerStatus, shortTime(seconds(r.UptimeSeconds).Truncate(time.Second)), r.ConnectedPeers.Total, r.MaxPeers)
 	for _, advice := range r.Advice {

@@ -63,7 +63,8 @@ find each other through it. Without a command it runs the server.`,
 	return root
 }
 
-// checkArguments refuses arguments of cobra's own commands that make no sense: it ignores them, or the exit code is 1.
+// checkArguments refuses arguments of cobra's own commands that make no sense: it ignores them, or the exit code is 1. What "help" says
+// of itself is ours.
 func checkArguments(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
@@ -74,6 +75,7 @@ func checkArguments(root *cobra.Command) {
 				shell.Args = noArgs
 			}
 		case "help":
+			cmd.Short, cmd.Long = "Show the help of a command", "Shows the help of a command, as --help behind it does."
 			cmd.Args = func(_ *cobra.Command, args []string) error {
 				found, rest, err := root.Find(args)
 				if err != nil {

@@ -3,6 +3,7 @@
 package man
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/doc/comment"
@@ -52,6 +53,9 @@ func (m *Manual) Write(dir string) error {
 	header := &doc.GenManHeader{Section: Section, Date: &date, Source: m.source(), Manual: "JoinMarket directory"}
 	if err := doc.GenManTree(m.Root, header, pages); err != nil {
 		return fmt.Errorf("manual pages: %w", err)
+	}
+	if err := plainSwitches(pages); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "man5", m.Root.Name()+"-config.5"), m.configPage(), 0o644); err != nil {
 		return fmt.Errorf("manual page of the configuration: %w", err)
@@ -110,6 +114,24 @@ func plain(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		plain(c)
 	}
+}
+
+// plainSwitches leaves out what the pages in dir say of the value of flags that are on or off: they are given without one.
+func plainSwitches(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*."+Section))
+	if err != nil {
+		return fmt.Errorf("manual pages: %w", err)
+	}
+	for _, name := range names {
+		page, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(name, bytes.ReplaceAll(page, []byte(`\fP[=false]`), []byte(`\fP`)), 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("manual pages: %w", err)
+		}
+	}
+	return nil
 }
 
 // A placeholder is the value of a flag without a default: the page shows what it stands for, not "".

@@ -18,6 +18,7 @@ func toy() *cobra.Command {
 	root := &cobra.Command{Use: "toy", Short: "A toy", Long: "Serves at <ADDRESS>.", Run: func(*cobra.Command, []string) {}}
 	sub := &cobra.Command{Use: "check-it", Short: "Check it", Long: "Ends with\n\n  0  all is <well>\n  1  it is not\n\nas others do.", Run: func(*cobra.Command, []string) {}}
 	sub.Flags().String("listen", "", "the `address` to\nlisten on")
+	sub.Flags().Bool("quiet", false, "say nothing")
 	root.AddCommand(sub, &cobra.Command{Use: "secret", Hidden: true, Run: func(*cobra.Command, []string) {}})
 	return root
 }
@@ -48,7 +49,7 @@ func TestPagesSayWhatTheCommandSays(t *testing.T) {
 	dir := write(t)
 	for path, texts := range map[string][]string{
 		"man1/toy.1":          {`.TH "TOY" "1" "Jan 2026" "toy 1.2.3"`, "<ADDRESS>", ".SH EXIT CODES", "0  good", "The end.", "toy-check-it(1)"},
-		"man1/toy-check-it.1": {`\fB--listen\fP=ADDRESS`, "the address to listen on", ".EX\n0  all is <well>\n1  it is not\n.EE"},
+		"man1/toy-check-it.1": {`\fB--listen\fP=ADDRESS`, "the address to listen on", "\\fB--quiet\\fP\n\tsay nothing", ".EX\n0  all is <well>\n1  it is not\n.EE"},
 		"man5/toy-config.5":   {"toy-config", "port = 5222 # _not_ *marked*"},
 		"bash/toy":            {"complete", "toy"},
 		"zsh/_toy":            {"#compdef toy"},
