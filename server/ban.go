@@ -128,8 +128,8 @@ func (l *banList) circuit(id uint64) (Ban, bool) {
 	return b, ok && !b.expired(time.Now())
 }
 
-// put adds or replaces a ban. Its id is made here. One that is extended gets no weaker: its owner has proven the nick before, and
-// only need be away to be somebody whom nobody knows.
+// put adds or replaces a ban. Its id is made here. One that is changed gets no weaker: its owner has proven the nick before, and
+// only need be away to be somebody whom nobody knows. It keeps its reason, too, unless there is a new one.
 func (l *banList) put(b Ban) Ban {
 	var id [4]byte
 	rand.Read(id[:])
@@ -139,8 +139,13 @@ func (l *banList) put(b Ban) Ban {
 	old, replaces := l.bans[b.Subject]
 	if replaces {
 		b.ID = old.ID
-		if old.Kind == BanKey && !old.expired(time.Now()) {
+	}
+	if replaces && !old.expired(time.Now()) {
+		if old.Kind == BanKey {
 			b.Kind = BanKey
+		}
+		if b.Reason == "" {
+			b.Reason = old.Reason
 		}
 	}
 	l.bans[b.Subject] = b

@@ -43,6 +43,28 @@ func TestBanOfAKeyThatIsExtendedStaysOne(t *testing.T) {
 	})
 }
 
+func TestBanWhoseTimeIsChangedKeepsItsReason(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *Server) {
+		journal := &testJournal{bans: map[string]Ban{}}
+		s.UseBans([32]byte{1}, nil, journal)
+		for _, target := range []Target{{Nick: testNick(1)}, {Circuit: 7}} {
+			for _, step := range []struct {
+				d            time.Duration
+				reason, want string
+			}{{time.Hour, "floods", "floods"}, {0, "", "floods"}, {0, "spam", "spam"}, {time.Second, "", "spam"}} {
+				b, err := s.Ban(target, step.d, step.reason)
+				if err != nil || b.Reason != step.want || b.Kind == BanNick && journal.bans[b.ID] != b {
+					t.Errorf("%+v: %+v, %v; kept %+v", step, b, err, journal.bans)
+				}
+			}
+			time.Sleep(time.Second)
+			if b, err := s.Ban(target, 0, ""); err != nil || b.Reason != "" {
+				t.Errorf("a new one after its end: %+v, %v", b, err)
+			}
+		}
+	})
+}
+
 func TestBanKeepsOutWhoIsInItsProof(t *testing.T) {
 	inBubble(t, proving, func(t *testing.T, s *Server) {
 		owner := testProver(1)

@@ -36,7 +36,8 @@ func newBanCommand() *cobra.Command {
 		Long: `Ends the connections of a target and refuses it when it comes back. Of a
 connection the nick is banned. Of a nick that its owner has proven, the key
 behind it is banned; of one that nobody has proven, the name, which anybody can
-have used: keep that short. A circuit is banned for as long as it lives.
+have used: keep that short. A circuit is banned for as long as it lives. Who is
+banned already is banned anew, for the same reason unless another is given.
 
 ` + targetHelp,
 		Example: `  jm-directory-server ban J5AbCdEfGhJkMnPq --for 3d --reason floods

@@ -26,7 +26,7 @@ type KickRequest struct {
 type BanRequest struct {
 	Target   string `json:"target"`             // as server.ParseTarget reads it
 	Duration string `json:"duration,omitempty"` // as time.ParseDuration reads it, a second or more; "" for ever
-	Reason   string `json:"reason,omitempty"`   // shown to the banned; see server.MaxBanReason
+	Reason   string `json:"reason,omitempty"`   // shown to the banned; see server.MaxBanReason; "" keeps that of a ban in force
 }
 
 // UnbanRequest is POST /actions/unban: a ban is taken back.
