@@ -86,9 +86,9 @@ func (s *Server) Kick(t Target) (int, error) {
 
 // Ban keeps out and ends whatever t names: a nick, here or not; a connection, by its nick; a circuit. For d of 0 it lasts
 // until it is taken back, and of a circuit as long as that lives. The kind of a nick's ban is BanKey if its owner has
-// proven it, or if such a ban of it is in force, or else BanNick. Without a reason, the one of a ban in force stays. Errors: ErrNobody for a connection that is not here or
-// has no nick yet, one for an impossible reason or duration, or that of the journal, with which the ban is in force all the
-// same.
+// proven it, or if such a ban of it is in force, or else BanNick. Without a reason, the one of a ban in force stays. Errors:
+// ErrNobody for a connection that is not here or has no nick yet, one for an impossible reason or duration, or that of the
+// journal, with which the ban is in force all the same.
 func (s *Server) Ban(t Target, d time.Duration, reason string) (Ban, error) {
 	if d < 0 {
 		return Ban{}, fmt.Errorf("ban: %v is no duration", d)
