@@ -21,7 +21,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"onion":        {"onion", "isolation"},
 		"store":        {"store"},
 		"cmd":          {"", "server", "onion", "store", "isolation", "cmd/terminal"},
-		"cmd/terminal": nil,
+		"cmd/terminal": {"cmd/terminal"},
 	}
 	below := func(pkg, folder string) bool {
 		return pkg == folder || folder != "" && strings.HasPrefix(pkg, folder+"/")
