@@ -25,8 +25,8 @@ type silence struct {
 }
 
 // lasts reports whether owner may still be replaced.
-func (d silence) lasts(owner *peer) bool {
-	return d.of == owner && (d.left || owner.conn.lastSeen.Load() == d.seen)
+func (s silence) lasts(owner *peer) bool {
+	return s.of == owner && (s.left || owner.conn.lastSeen.Load() == s.seen)
 }
 
 // stillThere decides whether the owner of a nick that newcomer asks for is alive (protocol.md 6.4). An owner

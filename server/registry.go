@@ -69,10 +69,6 @@ func (r *registry) len() int {
 // the nick and waited once: others may have come and gone with it meanwhile, again and again.
 func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused Reason) {
 	c := p.conn
-	var wanted func() bool // a proof takes the nick whoever has it then, and whatever they do
-	if !p.verified {
-		wanted = func() bool { return r.get(p.nick) == owner.of && owner.lasts(owner.of) && c.ended.Load() == 0 }
-	}
 	for waited, paid, late := false, false, false; ; {
 		old, refused, announced, unpaid := r.tryJoin(p, last, owner, paid)
 		switch {
@@ -89,7 +85,7 @@ func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused
 			return nil, RefusedRate
 		default:
 			r.s.pool.wait(c, r.s.now())
-			paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}, wanted)
+			paid = c.affords(costs{scarceDeliveries: int(r.peers.Load())}, r.wanted(p, owner))
 			late = !paid // or it is wanted no more: the nick is free, or its owner is alive
 		}
 		if c.ended.Load() != 0 {
@@ -97,6 +93,15 @@ func (r *registry) join(p *peer, last *frame, owner silence) (old *peer, refused
 		}
 		last.born = r.s.now() // nobody else knows it yet
 	}
+}
+
+// wanted says, while p waits to pay for a take-over of owner's nick, whether it still has to; nil: in any case, as a proof takes the
+// nick whoever has it then, and whatever they do.
+func (r *registry) wanted(p *peer, owner silence) func() bool {
+	if p.verified {
+		return nil
+	}
+	return func() bool { return r.get(p.nick) == owner.of && owner.lasts(owner.of) && p.conn.ended.Load() == 0 }
 }
 
 // tryJoin is join, unless it returns what p has to wait for, or that a line to all has to be paid for first: then nothing has
