@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"jm-directory-server/cmd/terminal"
+	"jm-directory-server/cmd/terminal/helptest"
 )
 
 // plainServer builds the server without Tor.
@@ -100,10 +100,5 @@ func TestVerdictCountsInWords(t *testing.T) {
 func TestHelpFitsATerminal(t *testing.T) {
 	var out, errs bytes.Buffer
 	execute(t.Context(), []string{"--help"}, &out, &errs)
-	for line := range strings.Lines(out.String() + errs.String()) {
-		line = strings.ReplaceAll(line, "    \t", "        ") // as package flag has it
-		if n := terminal.Width(strings.TrimSuffix(line, "\n")); n > terminal.HelpWidth {
-			t.Errorf("takes %d columns: %s", n, line)
-		}
-	}
+	helptest.Lines(t, out.String()+errs.String())
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"jm-directory-server/cmd/terminal"
+	"jm-directory-server/cmd/terminal/helptest"
 
 	"go.uber.org/goleak"
 )
@@ -35,12 +35,7 @@ func TestCommandLineThatMakesNoSenseIsExitCode2(t *testing.T) {
 func TestHelpFitsATerminal(t *testing.T) {
 	var out, errs bytes.Buffer
 	execute([]string{"--help"}, &out, &errs)
-	for line := range strings.Lines(out.String() + errs.String()) {
-		line = strings.ReplaceAll(line, "    \t", "        ") // as package flag has it
-		if n := terminal.Width(strings.TrimSuffix(line, "\n")); n > terminal.HelpWidth {
-			t.Errorf("takes %d columns: %s", n, line)
-		}
-	}
+	helptest.Lines(t, out.String()+errs.String())
 }
 
 func TestHelpNamesEveryFlag(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // shortCount writes a number in at most five characters: 9999, 12.3k, 4.5M.
@@ -89,8 +91,5 @@ func ago(now, at time.Time) string {
 
 // plural writes a count and its noun: 1 peer, 2 peers.
 func plural[N int | uint64](n N, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return shortCount(n) + " " + one + "s"
+	return terminal.Plural(shortCount(n), one)
 }

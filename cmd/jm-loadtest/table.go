@@ -97,10 +97,7 @@ func limitText(g *ownUse) string {
 
 // counted writes a count and its noun.
 func counted(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return number(float64(n)) + " " + one + "s"
+	return terminal.Plural(number(float64(n)), one)
 }
 
 // number writes a value with three or more digits that matter, thousands set apart.

@@ -42,10 +42,15 @@ func Fit(text string, columns int) string { return Cut(Printable(text, ' '), col
 
 // Counted writes a count and its noun: 1 peer, 2 peers.
 func Counted[N int | int64](n N, one string) string {
-	if n == 1 {
+	return Plural(strconv.FormatInt(int64(n), 10), one)
+}
+
+// Plural writes the noun behind a count that is written already, such as 12.3k: of "1" the singular.
+func Plural(count, one string) string {
+	if count == "1" {
 		return "1 " + one
 	}
-	return strconv.FormatInt(int64(n), 10) + " " + one + "s"
+	return count + " " + one + "s"
 }
 
 // Wrap breaks printable text behind first at its blanks, into lines of that many columns; those after the first begin with

@@ -21,10 +21,10 @@ func Fits(t *testing.T, root *cobra.Command, least int, run func(args []string) 
 	visit = func(c *cobra.Command) {
 		asked++
 		args := append(strings.Fields(c.CommandPath())[1:], "--help")
-		for line := range strings.Lines(run(args)) {
-			if line = strings.TrimSuffix(line, "\n"); terminal.Width(line) > terminal.HelpWidth || strings.Contains(line, "\t") {
-				t.Errorf("%q: takes %d columns, or has a tab: %s", args, terminal.Width(line), line)
-			}
+		help := run(args)
+		Lines(t, help)
+		if strings.Contains(help, "\t") {
+			t.Errorf("%q: there is a tab in %s", args, help)
 		}
 		for _, sub := range c.Commands() {
 			visit(sub)
@@ -34,5 +34,16 @@ func Fits(t *testing.T, root *cobra.Command, least int, run func(args []string) 
 	visit(root)
 	if asked < least || !slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "completion" }) {
 		t.Errorf("only %d commands were asked", asked)
+	}
+}
+
+// Lines checks that each line of a help fits terminal.HelpWidth.
+func Lines(t *testing.T, help string) {
+	t.Helper()
+	for line := range strings.Lines(help) {
+		line = strings.ReplaceAll(line, "    \t", "        ") // as package flag has it
+		if n := terminal.Width(strings.TrimSuffix(line, "\n")); n > terminal.HelpWidth {
+			t.Errorf("takes %d columns: %s", n, line)
+		}
 	}
 }
