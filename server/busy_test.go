@@ -143,7 +143,7 @@ func FuzzConnection(f *testing.F) {
 	for _, r := range vectors.Load[vectors.Record](f, "handshakes.jsonl") {
 		f.Add(r.Wire(f), 0)
 	}
-	s := newServer(f, func(o *Options) { o.HandshakeTimeout = time.Second; o.LineTimeout = time.Second })
+	s := newServer(f, nil)
 	addr := listen(f, s)
 	f.Fuzz(func(t *testing.T, b []byte, cut int) {
 		honest := join(t, addr, testNick(2), wire.Location{}, wire.FeaturePing)
