@@ -274,7 +274,7 @@ func TestHalfOpenByTheThousand(t *testing.T) {
 // TestReceiverThatNeverReadsHoldsNobodyUp guards invariant 3: no sender waits for a receiver.
 func TestReceiverThatNeverReadsHoldsNobodyUp(t *testing.T) {
 	s := newServer(t, func(o *Options) {
-		o.WriteTimeout = 300 * time.Millisecond
+		o.WriteTimeout = time.Second
 		o.Rates = Rates{}
 	})
 	addr := listen(t, s)

@@ -124,7 +124,7 @@ func TestSlowPeersAreSeenToBeEnded(t *testing.T) {
 	for _, kind := range []string{"unix", "tcp"} {
 		target := realDirectory(t, kind, func(o *server.Options) {
 			o.OutboxBytes = server.MinOutboxBytes
-			o.WriteTimeout = 200 * time.Millisecond
+			o.WriteTimeout = time.Second
 		})
 		code, p, table := measures(t, "slow --peers 10 --slow 2 --size 5000 --duration 30s --target "+target)
 		if code != exitOK || len(p.Results) != 1 || p.Results[0].Figures["slow_ended"] != 2 || p.Results[0].Figures["seconds_until_slow_ended"] <= 0 {
