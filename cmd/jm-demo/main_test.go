@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"jm-directory-server/cmd/terminal/helptest"
-
 	"go.uber.org/goleak"
+
+	"jm-directory-server/cmd/terminal/helptest"
 )
 
 func TestMain(m *testing.M) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // adminFlags are the flags of commands that talk to a running server.
@@ -28,7 +30,7 @@ func (f *adminFlags) places() ([]address, error) {
 	if f.cmd.Flags().Changed("admin") {
 		a, err := parseAddress(f.admin)
 		if err != nil || !a.local() || !a.definite() {
-			return nil, usageErrorf("--admin: must be %s, got %q", adminRule, f.admin)
+			return nil, terminal.UsageErrorf("--admin: must be %s, got %q", adminRule, f.admin)
 		}
 		return []address{a}, nil
 	}

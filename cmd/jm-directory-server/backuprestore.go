@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 )
 
@@ -44,7 +45,7 @@ kept aside. The server must not be running.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		unix.Umask(0o077)
 		if *identity != "" && *passphraseFile != "" {
-			return usageErrorf("--passphrase-file and --identity: one of them only")
+			return terminal.UsageErrorf("--passphrase-file and --identity: one of them only")
 		}
 		to := flags.config
 		if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {

@@ -32,7 +32,7 @@ func addEncryptionFlags(cmd *cobra.Command) *encryptionFlags {
 
 func (f *encryptionFlags) check() error {
 	if f.passphraseFile != "" && len(f.to) > 0 {
-		return usageErrorf("--passphrase-file and --recipient: one of them only")
+		return terminal.UsageErrorf("--passphrase-file and --recipient: one of them only")
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func identities(cmd *cobra.Command, identityFile, passphraseFile string, header 
 	byPassphrase := bytes.Contains(header, []byte("\n-> scrypt "))
 	switch {
 	case identityFile != "" && byPassphrase:
-		return nil, usageErrorf("--identity: this backup is encrypted with a passphrase")
+		return nil, terminal.UsageErrorf("--identity: this backup is encrypted with a passphrase")
 	case identityFile != "":
 		f, err := os.Open(identityFile)
 		if err != nil {
@@ -88,7 +88,7 @@ func identities(cmd *cobra.Command, identityFile, passphraseFile string, header 
 		}
 		return ids, nil
 	case !byPassphrase:
-		return nil, usageErrorf("this backup is encrypted for recipients: --identity FILE opens it")
+		return nil, terminal.UsageErrorf("this backup is encrypted for recipients: --identity FILE opens it")
 	}
 	passphrase, err := readPassphrase(cmd, passphraseFile, false)
 	if err != nil {

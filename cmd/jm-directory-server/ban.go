@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server"
 	"jm-directory-server/server/admin"
 )
@@ -51,10 +52,10 @@ banned already is banned anew, for the same reason unless another is given.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d := time.Duration(lasts)
 		if d != 0 && d < time.Second {
-			return usageErrorf("--for: must be a second or more, or 0 until it is taken back, got %v", &lasts)
+			return terminal.UsageErrorf("--for: must be a second or more, or 0 until it is taken back, got %v", &lasts)
 		}
 		if err := server.CheckBanReason(reason); err != nil {
-			return usageErrorf("--reason: %s", strings.TrimPrefix(err.Error(), "ban: the reason "))
+			return terminal.UsageErrorf("--reason: %s", strings.TrimPrefix(err.Error(), "ban: the reason "))
 		}
 		request := admin.BanRequest{Target: args[0], Reason: reason}
 		if d > 0 {
@@ -86,7 +87,7 @@ by nick: "ban" printed the id, "bans" lists those in force.`,
 				return err
 			}
 			if id := args[0]; id == "" || len(id) > 64 || strings.Trim(id, "0123456789abcdef") != "" {
-				return usageErrorf("unban: the id must be that of a ban, as \"bans\" lists it, got %s", showRaw(id))
+				return terminal.UsageErrorf("unban: the id must be that of a ban, as \"bans\" lists it, got %s", showRaw(id))
 			}
 			return nil
 		},
@@ -111,7 +112,7 @@ func newBansCommand() *cobra.Command {
 the reason. Whom they keep out is kept as a hash only and cannot be listed.`,
 		Example: `  jm-directory-server bans
   jm-directory-server bans --json`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addAdminFlags(cmd)
 	asJSON := switchFlag(cmd, "json", "print JSON")

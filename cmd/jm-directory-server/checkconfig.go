@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	jmdirectoryserver "jm-directory-server"
+	"jm-directory-server/cmd/terminal"
 )
 
 func newCheckConfigCommand() *cobra.Command {
@@ -20,7 +21,7 @@ as TOML, each value with its origin. Secrets are not shown. If something is
 wrong, prints one line for each mistake and exits with code 2.`,
 		Example: `  jm-directory-server check-config --config config.toml
   jm-directory-server check-config --example > config.toml`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addConfigFlags(cmd)
 	cmd.Flags().Var(&example, "example", "print the documented defaults and do nothing else")

@@ -62,7 +62,7 @@ FAIL. Run it as root or as the server's user, with the --config and --state-dir
 of the server, if it has any; it does not know other flags of "run".`,
 		Example: `  jm-directory-server doctor
   jm-directory-server doctor --json --config config.toml`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addAdminFlags(cmd)
 	asJSON := switchFlag(cmd, "json", "print the findings as JSON")

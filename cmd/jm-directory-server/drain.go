@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/admin"
 )
 
@@ -15,7 +16,7 @@ serving the peers it has. It is for the time before maintenance: clients have
 several directories and use the others. A restart ends it, and so does --off.`,
 		Example: `  jm-directory-server drain
   jm-directory-server drain --off`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addAdminFlags(cmd)
 	off := switchFlag(cmd, "off", "let newcomers in again")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/admin"
 )
 
@@ -33,13 +34,13 @@ which monitors take for OK, WARNING, CRITICAL and UNKNOWN. Before the first
 descriptor is uploaded, a minute or two after the start, it is 1.`,
 		Example: `  jm-directory-server health
   jm-directory-server health --quiet || echo "the directory needs a look"`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addAdminFlags(cmd)
 	quiet := switchFlag(cmd, "quiet", "print nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		h, err := flags.health()
-		var usage usageError
+		var usage terminal.UsageError
 		var wrong problems
 		switch {
 		case errors.As(err, &usage) || errors.As(err, &wrong):

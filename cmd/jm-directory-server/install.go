@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	jmdirectoryserver "jm-directory-server"
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 	"jm-directory-server/server"
 )
@@ -33,7 +34,7 @@ can be repeated; a newer file is installed over an older one in the same way.`,
 		Example: `  jm-directory-server install --dry-run
   jm-directory-server install
   jm-directory-server install --network signet`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().Var(&dry, "dry-run", "show each step, do none")
@@ -145,7 +146,7 @@ func (s *setup) newConfig(network string) ([]byte, error) {
 		c.Network = network
 	}
 	for _, v := range c.check() {
-		return nil, usageErrorf("--network: must be %s, got %q", v.allowed, network)
+		return nil, terminal.UsageErrorf("--network: must be %s, got %q", v.allowed, network)
 	}
 	return []byte(commentedConfig(network)), nil
 }

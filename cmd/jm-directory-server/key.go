@@ -26,7 +26,7 @@ It lies in the state directory, in "onion". No command prints it.`,
 		Example: `  jm-directory-server key show
   jm-directory-server key vanity joinm
   jm-directory-server key import joinm[...].onion`,
-		Args: commandOf,
+		Args: terminal.CommandOf,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newKeyShowCommand(), newKeyNewCommand(), newKeyVanityCommand(), newKeyImportCommand(), newKeyExportCommand(), newKeyVerifyCommand())
@@ -37,7 +37,7 @@ It lies in the state directory, in "onion". No command prints it.`,
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return usageErrorf("%s takes one argument, %s, got %d", commandName(cmd), what, len(args))
+			return terminal.UsageErrorf("%s takes one argument, %s, got %d", terminal.CommandName(cmd), what, len(args))
 		}
 		return nil
 	}

@@ -25,7 +25,7 @@ error.`,
 	flags := addStateFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if args[0] == "-" && terminal.Of(cmd.OutOrStdout()) != nil {
-			return usageErrorf("- writes a tar with the secret key: not to a terminal, use a pipe or a file")
+			return terminal.UsageErrorf("- writes a tar with the secret key: not to a terminal, use a pipe or a file")
 		}
 		e, err := flags.load()
 		if err != nil {

@@ -76,7 +76,7 @@ func readKey(cmd *cobra.Command, name string) (onion.FoundKey, error) {
 	if name == "-" {
 		var b []byte
 		if terminal.Of(cmd.InOrStdin()) != nil {
-			return found, usageErrorf("- reads a key from a pipe or a file, not from a terminal")
+			return found, terminal.UsageErrorf("- reads a key from a pipe or a file, not from a terminal")
 		}
 		if b, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxKeyInput)); err != nil {
 			return found, fmt.Errorf("onion key: standard input: %w", err)

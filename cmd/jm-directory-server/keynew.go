@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 )
 
@@ -17,7 +18,7 @@ func newKeyNewCommand() *cobra.Command {
 server does so by itself. If there is a key already, asks before it is put
 aside; without a terminal --replace answers. The server must not be running.`,
 		Example: `  jm-directory-server key new`,
-		Args:    noArgs,
+		Args:    terminal.NoArgs,
 	}
 	flags := addStateFlags(cmd)
 	replace := switchFlag(cmd, "replace", "put the old key aside without asking")

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // keyDescription is what "key show" tells of a key; its JSON is for programs.
@@ -29,7 +31,7 @@ fingerprint of that, when the key file was written, and whether the key comes
 from the state directory or from a credential of the service manager.`,
 		Example: `  jm-directory-server key show
   jm-directory-server key show --json`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addStateFlags(cmd)
 	asJSON := switchFlag(cmd, "json", "print JSON")

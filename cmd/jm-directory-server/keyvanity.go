@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 	"jm-directory-server/onion/vanity"
 )
@@ -50,16 +51,16 @@ none is ever resumed: chance has no memory, so a new one is as quick.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		prefixes, err := vanity.ParsePrefixes(strings.Split(args[0], ","))
 		if err != nil {
-			return usageError{err}
+			return terminal.UsageErrorf("%w", err)
 		}
 		if !cmd.Flags().Changed("jobs") {
 			*jobs = runtime.GOMAXPROCS(0)
 		}
 		if *jobs < 1 || *jobs > maxVanityJobs {
-			return usageErrorf("--jobs must be 1 to %d, got %d", maxVanityJobs, *jobs)
+			return terminal.UsageErrorf("--jobs must be 1 to %d, got %d", maxVanityJobs, *jobs)
 		}
 		if *count < 1 || *count > maxVanityCount {
-			return usageErrorf("--count must be 1 to %d, got %d", maxVanityCount, *count)
+			return terminal.UsageErrorf("--count must be 1 to %d, got %d", maxVanityCount, *count)
 		}
 		unix.Umask(0o077)
 		v := &vanitySearch{

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server"
 	"jm-directory-server/server/admin"
 )
@@ -19,7 +20,7 @@ func targetArg(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if _, err := server.ParseTarget(args[0]); err != nil {
-		return usageErrorf("%s: the target %w, got %s", cmd.Name(), err, showRaw(args[0]))
+		return terminal.UsageErrorf("%s: the target %w, got %s", cmd.Name(), err, showRaw(args[0]))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/admin"
 )
 
@@ -23,7 +24,7 @@ Debug names no peer either, unless log.unsafe is set.`,
 				return err
 			}
 			if !slices.Contains(logLevels, canonicalLevel(args[0])) {
-				return usageErrorf("log-level: must be one of %s, got %s", strings.Join(logLevels, ", "), showRaw(args[0]))
+				return terminal.UsageErrorf("log-level: must be one of %s, got %s", strings.Join(logLevels, ", "), showRaw(args[0]))
 			}
 			return nil
 		},

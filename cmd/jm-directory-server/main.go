@@ -105,6 +105,7 @@ import (
 	"io"
 	"os"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 )
 
@@ -132,7 +133,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteC()
 	var wrong problems
-	var usage usageError
+	var usage terminal.UsageError
 	var logged loggedError
 	var absent *notRunningError
 	var code exitError

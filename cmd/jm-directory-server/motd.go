@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/server/admin"
 	"jm-directory-server/server/wire"
 )
@@ -37,7 +38,7 @@ configuration has it again at the next reload or restart: its key is motd.`,
 			text = strings.TrimRight(string(b), "\r\n")
 		}
 		if err := wire.CheckMOTD(text); err != nil {
-			return usageError{err}
+			return terminal.UsageErrorf("%w", err)
 		}
 		done, err := flags.act(admin.MOTDRequest{Text: text})
 		if err != nil {

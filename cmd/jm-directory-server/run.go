@@ -25,7 +25,7 @@ address is printed to standard output; the log goes to standard error.`,
 		Example: `  jm-directory-server run
   jm-directory-server run --config custom.env --log-level debug
   jm-directory-server run --tor off --listen 127.0.0.1:5222 --unlimited`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addConfigFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return run(cmd, flags) }

@@ -44,7 +44,7 @@ what is known from the store: when it was last up, its last day, the bans.`,
   jm-directory-server status --watch
   jm-directory-server status --reasons
   jm-directory-server status --json | jq .connected_peers.total`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	flags := addAdminFlags(cmd)
 	asJSON := switchFlag(cmd, "json", "print the report as JSON")
@@ -59,13 +59,13 @@ what is known from the store: when it was last up, its last day, the bans.`,
 		interval := time.Duration(pause)
 		switch {
 		case cmd.Flags().Changed("interval") && !bool(*watching):
-			return usageErrorf("--interval: is for --watch")
+			return terminal.UsageErrorf("--interval: is for --watch")
 		case interval < minInterval || interval > maxInterval:
-			return usageErrorf("--interval: must be %v to %v, got %v", minInterval, goDuration.Replace(maxInterval.String()), &pause)
+			return terminal.UsageErrorf("--interval: must be %v to %v, got %v", minInterval, goDuration.Replace(maxInterval.String()), &pause)
 		case bool(*explain) && (bool(*watching) || bool(*asJSON)):
-			return usageErrorf("--reasons: is for people, and without --watch")
+			return terminal.UsageErrorf("--reasons: is for people, and without --watch")
 		case bool(*watching) && !bool(*asJSON) && out == nil:
-			return usageErrorf("--watch: needs a terminal; with --json it prints a line for each interval")
+			return terminal.UsageErrorf("--watch: needs a terminal; with --json it prints a line for each interval")
 		}
 		l := layout{width: 80, utf8: utf8Locale(os.Getenv)}
 		if out != nil {

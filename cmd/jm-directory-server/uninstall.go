@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 func newUninstallCommand() *cobra.Command {
@@ -26,7 +28,7 @@ ever serve under that address again.`,
 		Example: `  jm-directory-server uninstall --dry-run
   jm-directory-server uninstall
   jm-directory-server uninstall --purge`,
-		Args: noArgs,
+		Args: terminal.NoArgs,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().Var(&dry, "dry-run", "show each step, do none")

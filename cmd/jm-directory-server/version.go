@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jm-directory-server/cmd/terminal"
 	"jm-directory-server/onion"
 )
 
@@ -13,7 +14,7 @@ func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of this program, Go and the Tor inside",
-		Args:  noArgs,
+		Args:  terminal.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tor := "none in this file (use --tor system, external or off)"
 			if v, ok := onion.EmbeddedVersion(); ok {

@@ -116,6 +116,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // The exit codes.
@@ -138,7 +140,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	var usage usageError
+	var usage terminal.UsageError
 	switch {
 	case err == nil:
 		return exitOK

@@ -53,6 +53,9 @@ func TestCommandLineThatMakesNoSenseIsExitCode2(t *testing.T) {
 		{"soak --target unix:x --rate 0", "soak needs"},
 		{"all --target unix:x --scale 2", "--scale 2"},
 		{"limit --procs 0", "--procs 0"},
+		{"help rmap", `unknown command "rmap" for "jm-loadtest"; did you mean "ramp"?`},
+		{"completion csh", `unknown command "csh" for "jm-loadtest completion"`},
+		{"completion bash x", `completion bash takes no argument, got "x"`},
 	} {
 		code, out, errs := runs(t, strings.Fields(test.line)...)
 		if code != exitUsage || out != "" || !strings.Contains(errs, test.says) {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"jm-directory-server/cmd/terminal"
 )
 
 // options are what the command line says.
@@ -56,20 +58,20 @@ func (o *options) check(name string, n need) error {
 		if !is {
 			return nil
 		}
-		return usageErrorf(format, args...)
+		return terminal.UsageErrorf(format, args...)
 	}
 	var err error
 	if !n.bare {
 		if o.targetText == "" {
-			return usageErrorf("--target is missing: 127.0.0.1:PORT, [::1]:PORT or unix:PATH")
+			return terminal.UsageErrorf("--target is missing: 127.0.0.1:PORT, [::1]:PORT or unix:PATH")
 		}
 		if o.to, err = parseTarget(o.targetText); err != nil {
-			return usageError{err}
+			return terminal.UsageErrorf("%w", err)
 		}
 	}
 	if o.socksText != "" {
 		if o.through, err = parseLocal(o.socksText); err != nil {
-			return usageErrorf("socks %w", err)
+			return terminal.UsageErrorf("socks %w", err)
 		}
 	}
 	if o.seed == 0 {
@@ -95,23 +97,23 @@ func (o *options) check(name string, n need) error {
 	}
 	peers := n.peers(o)
 	if peers < 2 || peers > maxFiles-64 {
-		return usageErrorf("%d peers: must be 2 to %d", peers, maxFiles-64)
+		return terminal.UsageErrorf("%d peers: must be 2 to %d", peers, maxFiles-64)
 	}
 	if n.check != nil {
 		if wrong := n.check(o); wrong != "" {
-			return usageErrorf("%s", wrong)
+			return terminal.UsageErrorf("%s", wrong)
 		}
 	}
 	if o.pid > 0 {
 		if _, err := readProcess(o.pid); err != nil {
-			return usageErrorf("--pid %d: %w", o.pid, err)
+			return terminal.UsageErrorf("--pid %d: %w", o.pid, err)
 		}
 	}
 	if o.to.onion() {
 		return o.checkOnion(name, n, peers)
 	}
 	if o.socksText != "" {
-		return usageErrorf("--socks is for an onion; %s is reached directly", o.to)
+		return terminal.UsageErrorf("--socks is for an onion; %s is reached directly", o.to)
 	}
 	return nil
 }
@@ -120,11 +122,11 @@ func (o *options) check(name string, n need) error {
 func (o *options) checkOnion(name string, n need, peers int) error {
 	switch {
 	case o.socksText == "", o.rate <= 0, o.rate > maxOnionRate, peers > maxOnionPeers, o.duration > maxOnionDuration:
-		return usageErrorf("%s", onionBounds)
+		return terminal.UsageErrorf("%s", onionBounds)
 	case n.onion == nil || !n.onion(o):
-		return usageErrorf("%s cannot be pointed at an onion in this way: its load has no rate. Possible are ramp, broadcast and private --light with --rate, orderbook and peerlist; %s", name, onionBounds)
+		return terminal.UsageErrorf("%s cannot be pointed at an onion in this way: its load has no rate. Possible are ramp, broadcast and private --light with --rate, orderbook and peerlist; %s", name, onionBounds)
 	case o.pid > 0:
-		return usageErrorf("--pid is for a server on this machine")
+		return terminal.UsageErrorf("--pid is for a server on this machine")
 	}
 	o.joins = min(o.joins, maxOnionPeers)
 	return nil

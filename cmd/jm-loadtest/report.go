@@ -31,7 +31,7 @@ func newReportCommand() *cobra.Command {
   jm-loadtest report --into figures.md --plots plots run*.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageErrorf("report needs files that --json has written")
+				return terminal.UsageErrorf("report needs files that --json has written")
 			}
 			return nil
 		},

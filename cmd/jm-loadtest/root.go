@@ -12,16 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"jm-directory-server/cmd/terminal"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"jm-directory-server/cmd/terminal"
 )
-
-// usageError is a command line that makes no sense: exit code 2.
-type usageError struct{ error }
-
-func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // errFaults says that everything was measured, and something went wrong: exit code 1.
 var errFaults = errors.New("something was lost, evicted, refused or not measured; see above")
@@ -39,21 +34,10 @@ says how fast it is, and whether anything was lost.`,
   jm-loadtest limit`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-
-		SuggestionsMinimumDistance: 2,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			text := fmt.Sprintf("there is no scenario %q", args[0])
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				text += `; did you mean "` + strings.Join(near, `" or "`) + `"?`
-			}
-			return usageErrorf("%s", text)
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          terminal.CommandOf,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return terminal.UsageErrorf("%w", err) })
 
 	two := func(o *options) int { return o.peers }
 	rated := func(o *options) bool { return o.rate > 0 }
@@ -95,12 +79,7 @@ says how fast it is, and whether anything was lost.`,
 		o := &options{peers: 2, pairs: 1, makers: 1, rounds: 1, window: 1, scale: 1, factor: 1.5, size: minSize, duration: time.Second}
 		cmd := &cobra.Command{
 			Use: s.use, Short: s.short,
-			Args: func(cmd *cobra.Command, args []string) error {
-				if len(args) > 0 {
-					return usageErrorf("%s takes no argument, got %q", cmd.Name(), args[0])
-				}
-				return nil
-			},
+			Args: terminal.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				if err := exclude(cmd.Flags(), s.need.exclusive); err != nil {
 					return err
@@ -151,7 +130,7 @@ func exclude(set *pflag.FlagSet, exclusive [][]string) error {
 			}
 		}
 		if len(given) > 1 {
-			return usageErrorf("%s exclude each other", strings.Join(given, " and "))
+			return terminal.UsageErrorf("%s exclude each other", strings.Join(given, " and "))
 		}
 	}
 	return nil

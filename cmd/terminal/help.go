@@ -45,23 +45,42 @@ for every new one:
   NAME completion powershell | Out-String | Invoke-Expression`,
 }
 
-// FitHelp has the help of root and the commands below it fit HelpWidth columns where cobra makes it: what it says of flags and of
-// other help, and its commands for completion, which are added here. Call it when all other commands are there.
+// FitHelp has the help of root and the commands below it fit HelpWidth columns where cobra makes it: what it says of flags, and of
+// its own commands "help" and "completion", which are added here, and refuse arguments that make no sense with a UsageError: cobra
+// ignores them, or makes no difference to other errors. Call it when all other commands are there.
 func FitHelp(root *cobra.Command) {
 	root.SetUsageTemplate(strings.NewReplacer(
 		".FlagUsages", ".FlagUsagesWrapped "+strconv.Itoa(HelpWidth),
 		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, `"{{.CommandPath}} [command] --help" says more.`,
 	).Replace(root.UsageTemplate()))
 	root.InitDefaultCompletionCmd()
-	for _, completion := range root.Commands() {
-		if completion.Name() != "completion" {
-			continue
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			fitCompletion(cmd)
+		case "help":
+			cmd.Short, cmd.Long = "Show the help of a command", "Shows the help of a command, as --help behind it does."
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err != nil {
+					return UsageErrorf("%w", err)
+				}
+				return CommandOf(found, rest)
+			}
 		}
-		completion.Short = "Print completions for a shell"
-		completion.Long = "Prints what has a shell complete commands and flags of " + root.Name() + "."
-		for _, shell := range completion.Commands() {
-			shell.Short = "Print completions for " + shell.Name()
-			shell.Long = strings.ReplaceAll(completionHelp[shell.Name()], "NAME", root.Name())
-		}
+	}
+}
+
+// fitCompletion does it for "completion" and its shells.
+func fitCompletion(completion *cobra.Command) {
+	program := completion.Root().Name()
+	completion.Short = "Print completions for a shell"
+	completion.Long = "Prints what has a shell complete commands and flags of " + program + "."
+	completion.Args, completion.RunE = CommandOf, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, shell := range completion.Commands() {
+		shell.Args = NoArgs
+		shell.Short = "Print completions for " + shell.Name()
+		shell.Long = strings.ReplaceAll(completionHelp[shell.Name()], "NAME", program)
 	}
 }
