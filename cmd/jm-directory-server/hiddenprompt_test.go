@@ -26,12 +26,18 @@ func shows(t *testing.T, tty *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// awaitSaid reads from r until it has said text.
-func awaitSaid(t *testing.T, r io.Reader, text string) {
+// awaitSaid reads from a terminal until it has said text.
+func awaitSaid(t *testing.T, ptmx *os.File, text string) {
 	t.Helper()
 	var said []byte
 	for b := make([]byte, 256); !bytes.Contains(said, []byte(text)); {
-		n, err := r.Read(b)
+		for ready, end := 0, time.Now().Add(patience); ready <= 0; { // it has no deadlines
+			ready, _ = unix.Poll([]unix.PollFd{{Fd: int32(ptmx.Fd()), Events: unix.POLLIN}}, 1000)
+			if ready <= 0 && time.Now().After(end) {
+				t.Fatalf("it never says %q, after %q", text, said)
+			}
+		}
+		n, err := ptmx.Read(b)
 		if err != nil {
 			t.Fatalf("%v, after %q", err, said)
 		}
@@ -39,20 +45,21 @@ func awaitSaid(t *testing.T, r io.Reader, text string) {
 	}
 }
 
-// backupThatAsks is a backup of a new key, which asks on tty for a passphrase; its parent is to start it.
-func backupThatAsks(t *testing.T, tty *os.File) *exec.Cmd {
+// backupThatAsks is a backup of a new key, which asks on tty for a passphrase; its parent is to start it. It is the last of args,
+// which run it, if there are any.
+func backupThatAsks(t *testing.T, tty *os.File, args ...string) *exec.Cmd {
 	t.Helper()
 	dir := t.TempDir()
 	program := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("jm-directory-server", args...) // which testscript has put on PATH
+		cmd := exec.Command(args[0], args[1:]...) // testscript has put the server on PATH
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(dir, "state"), "JM_TEST_DEFAULT_CONFIG="+filepath.Join(dir, "none.toml"))
 		return cmd
 	}
-	if out, err := program("key", "new").CombinedOutput(); err != nil {
+	if out, err := program("jm-directory-server", "key", "new").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := program("backup", "b.age")
+	cmd := program(append(args, "jm-directory-server", "backup", "b.age")...)
 	cmd.Stdin, cmd.Stderr = tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // else Ctrl-C is for somebody else
 	return cmd
@@ -97,6 +104,40 @@ func TestTerminalShowsAgainWhatIsTypedHoweverAPromptEnds(t *testing.T) {
 				t.Error("the terminal shows no more what is typed")
 			}
 		})
+	}
+}
+
+// TestPromptThatIsStoppedAsksAnew guards that Ctrl-Z gives the shell a terminal that shows what is typed, and that the prompt hides it
+// again when it goes on.
+func TestPromptThatIsStoppedAsksAnew(t *testing.T) {
+	ptmx, tty := openTerminal(t, 80, 24)
+	shell := backupThatAsks(t, tty, "sh", "-c", `set -m; "$@"; echo stopped >&2; read line; fg >/dev/null`, "sh")
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(patience, func() { shell.Process.Kill() }) // with it goes the terminal of what it runs
+	defer stuck.Stop()
+	awaitSaid(t, ptmx, "Passphrase: ")
+	for _, step := range []struct {
+		typed, said string
+		shows       bool
+	}{{"half\x1a", "stopped", true}, {"\n", "Passphrase: ", false}} {
+		if _, err := ptmx.WriteString(step.typed); err != nil {
+			t.Fatal(err)
+		}
+		awaitSaid(t, ptmx, step.said)
+		if shows(t, tty) != step.shows {
+			t.Errorf("after %q: the terminal shows what is typed: %v, want %v", step.typed, !step.shows, step.shows)
+		}
+	}
+	if _, err := ptmx.WriteString("\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Wait(); shell.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("without a passphrase it ended with %v", err)
+	}
+	if !shows(t, tty) {
+		t.Error("the terminal shows no more what is typed")
 	}
 }
 
