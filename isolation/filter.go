@@ -42,7 +42,14 @@ var forbidden = []string{
 	"setuid", "setuid32", "setgid", "setgid32", "setreuid", "setreuid32", "setregid", "setregid32", "setresuid", "setresuid32",
 	"setresgid", "setresgid32", "setfsuid", "setfsuid32", "setfsgid", "setfsgid32", "setgroups", "setgroups32",
 	"setxattr", "setxattrat", "lsetxattr", "fsetxattr", "removexattr", "removexattrat", "lremovexattr", "fremovexattr",
+	// of files that may not be opened: their attributes, and what happens to them
+	"getxattr", "getxattrat", "lgetxattr", "fgetxattr", "listxattr", "listxattrat", "llistxattr", "flistxattr",
+	"inotify_init", "inotify_init1", "inotify_add_watch",
 }
+
+// ours are what our own programs do not need, and a Tor does: who may open a file, a key for one, by its mode; and which machine
+// this is.
+var ours = []string{"chmod", "fchmod", "fchmodat", "fchmodat2", "uname", "statmount", "listmount"}
 
 // closed are system calls that open something, or lead elsewhere with what is open; messages can carry descriptors.
 var closed = []string{
@@ -56,6 +63,13 @@ const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS |
 
 // setOwner is FIOSETOWN of ioctl(2), the same number on all machines whose calls we know.
 const setOwner = 0x8901
+
+// Commands of ioctl(2) whose second byte is 0x89 or 0x8b are of networks: a socket of any family tells by them the addresses of all
+// interfaces, and the radio network. Those that say how much waits in a socket are not among them.
+const (
+	networkMask     = 0xfd00
+	networkCommands = 0x8900
+)
 
 // filter restricts what has no name.
 func (r Rules) filter() error {
@@ -242,8 +256,13 @@ func (r Rules) uses() map[string][]use {
 		// Not the limits of others: that of processor time kills.
 		"prlimit64": {{is(0, 0)}, {is(0, own)}},
 	}
+	// A Tor is asked to end, and ended; by other signals it would say more than it should (SIGUSR2).
+	uses["pidfd_send_signal"] = []use{}
 	if r.Signal != 0 {
-		uses["kill"] = append(uses["kill"], use{is(0, uint64(r.Signal))})
+		for _, signal := range []uint64{0, uint64(unix.SIGTERM), uint64(unix.SIGKILL)} {
+			uses["kill"] = append(uses["kill"], use{is(0, uint64(r.Signal)), is(1, signal)})
+			uses["pidfd_send_signal"] = append(uses["pidfd_send_signal"], use{is(1, signal)})
+		}
 	}
 	if r.Program != 0 {
 		uses["execveat"] = []use{{is(0, uint64(r.Program)), is(4, unix.AT_EMPTY_PATH)}}
@@ -258,6 +277,10 @@ func (r Rules) uses() map[string][]use {
 		uses["sendmsg"] = []use{{without(2, unix.MSG_FASTOPEN)}}
 		uses["sendmmsg"] = []use{{without(3, unix.MSG_FASTOPEN)}}
 		uses["listen"] = []use{}
+		uses["ioctl"] = []use{{isNot(1, unix.TIOCSTI), isNot(1, unix.TIOCLINUX), {1, networkMask, networkCommands, true}}}
+		for _, name := range ours {
+			uses[name] = []use{}
+		}
 	}
 	if r.Internet || len(r.Ports) > 0 {
 		for _, family := range []uint64{unix.AF_INET, unix.AF_INET6} {

@@ -159,6 +159,17 @@ var forbiddenAttempts = []attempt{
 	{name: "listen on a connection", do: func(o *order) error { turned(o); return unix.Listen(held, 1) }},
 	{name: "abstract socket", do: func(o *order) error { return dial("unix", "@"+o.Abstract) }},
 
+	{name: "addresses of the machine", do: func(*order) error { return askSocket(unix.SIOCGIFCONF, make([]byte, 16)) }},
+	{name: "addresses by the lower half of the command", do: func(*order) error { return askSocket(unix.SIOCGIFCONF|1<<32, make([]byte, 16)) }},
+	{name: "hardware address", do: func(*order) error { return askSocket(unix.SIOCGIFHWADDR, append([]byte("lo"), make([]byte, 38)...)) }},
+	{name: "radio network", do: func(*order) error { return askSocket(siocgiwap, append([]byte("lo"), make([]byte, 38)...)) },
+		past: []error{unix.EOPNOTSUPP, unix.EINVAL, unix.ENOTTY}},
+	{name: "connections of the machine", do: openFile(fixed("/proc/self/net/tcp"), os.O_RDONLY)},
+	{name: "routes of the machine", do: openFile(fixed("/proc/self/net/route"), os.O_RDONLY)},
+	{name: "mounts", do: openFile(fixed("/proc/self/mountinfo"), os.O_RDONLY)},
+	{name: "mounts by a call", do: call(unix.SYS_LISTMOUNT), past: []error{unix.EFAULT, unix.EINVAL}},
+	{name: "name of the machine", do: func(*order) error { return unix.Uname(new(unix.Utsname)) }},
+
 	{name: "start a program", do: func(*order) error { return exec.Command("/bin/true").Run() }},
 	{name: "execve", do: func(*order) error { return unix.Exec("/nonexistent", nil, nil) }, past: []error{unix.ENOENT}},
 	{name: "execveat", do: call(unix.SYS_EXECVEAT, all, 0, 0, 0, 0), past: []error{unix.EFAULT}},
@@ -209,6 +220,20 @@ var forbiddenAttempts = []attempt{
 	{name: "write what may be read", do: openFile(at("read", "f"), os.O_WRONLY)},
 	{name: "make a file where may be read", do: openFile(at("read", "new"), os.O_WRONLY|os.O_CREATE)},
 	{name: "read where may be removed", do: openFile(at("remove", "f"), os.O_RDONLY)},
+	{name: "mode of a file", do: func(o *order) error { return os.Chmod(at("other", "f")(o), 0o644) }},
+	{name: "mode of an open file", do: call(unix.SYS_FCHMOD, all), past: []error{unix.EBADF}},
+	{name: "mode by its newest call", do: call(unix.SYS_FCHMODAT2, all, 0, 0, 0), past: []error{unix.EFAULT}},
+	{name: "attributes of a file", do: func(o *order) error {
+		_, err := unix.Getxattr(at("other", "f")(o), "user.x", nil)
+		return err
+	}, past: []error{unix.ENODATA, unix.EOPNOTSUPP}},
+	{name: "watch a directory", do: func(*order) error {
+		fd, err := unix.InotifyInit1(0)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return err
+	}},
 	{name: "link out", do: func(o *order) error { return os.Link(at("read", "f")(o), at("remove", "link")(o)) }},
 
 	{name: "ptrace", do: call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, 0x7ffffffe), past: []error{unix.ESRCH}},
@@ -216,6 +241,8 @@ var forbiddenAttempts = []attempt{
 	{name: "process_vm_writev", do: call(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getpid())), past: []error{unix.EINVAL}},
 	{name: "pidfd_open", do: call(unix.SYS_PIDFD_OPEN, uintptr(os.Getpid()))},
 	{name: "signal the parent", do: func(o *order) error { return unix.Kill(o.Parent, 0) }},
+	{name: "have the process of ours say more", do: func(o *order) error { return unix.Kill(outside(o), unix.SIGURG) }},
+	{name: "the same by a handle", do: call(unix.SYS_PIDFD_SEND_SIGNAL, all, uintptr(unix.SIGURG)), past: []error{unix.EBADF}},
 	{name: "signal all", do: func(*order) error { return unix.Kill(-0x7ffffffe, 0) }, past: []error{unix.ESRCH}},
 	{name: "owner of a descriptor's signals", do: call(unix.SYS_FCNTL, all, unix.F_SETOWN), past: []error{unix.EBADF}},
 	{name: "the same with its kind", do: call(unix.SYS_FCNTL, all, unix.F_SETOWN_EX), past: []error{unix.EBADF}},
@@ -286,7 +313,7 @@ var neededAttempts = []attempt{
 	{name: "file put in its place", do: openFile(at("read", "replaced"), os.O_RDONLY)},
 	{name: "removal", do: func(o *order) error { return os.RemoveAll(at("remove", "dir")(o)) }},
 	{name: "own numbers", do: func(*order) error {
-		for _, name := range []string{"statm", "stat", "limits", "net/netstat"} {
+		for _, name := range []string{"statm", "stat", "limits"} {
 			if _, err := os.ReadFile("/proc/self/" + name); err != nil {
 				return err
 			}
@@ -301,6 +328,18 @@ var neededAttempts = []attempt{
 			return nil
 		}
 		return unix.Kill(o.Rules.Signal, 0)
+	}},
+	{name: "end the process of ours", do: func(o *order) error {
+		if o.Rules.Signal == 0 {
+			return nil
+		}
+		var errs []error
+		for _, signal := range []uintptr{uintptr(unix.SIGTERM), uintptr(unix.SIGKILL)} { // by a handle that is none
+			if err := call(unix.SYS_PIDFD_SEND_SIGNAL, all, signal)(o); !errors.Is(err, unix.EBADF) {
+				errs = append(errs, fmt.Errorf("signal %d: %w", signal, err))
+			}
+		}
+		return errors.Join(errs...)
 	}},
 	{name: "file limit", do: func(*order) error {
 		var l syscall.Rlimit
@@ -320,6 +359,30 @@ var neededAttempts = []attempt{
 		}
 		return nil
 	}},
+}
+
+// siocgiwap asks for the access point that an interface is connected to (SIOCGIWAP of linux/wireless.h).
+const siocgiwap = 0x8b15
+
+// askSocket has a unix socket answer an ioctl of networks.
+func askSocket(command uintptr, argument []byte) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), command, uintptr(unsafe.Pointer(&argument[0]))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// outside is the process that may be ended, or else the parent.
+func outside(o *order) int {
+	if o.Rules.Signal != 0 {
+		return o.Rules.Signal
+	}
+	return o.Parent
 }
 
 // signalByDescriptor has the kernel send SIGURG, which harms nobody, to the parent when something comes on a socket.
@@ -440,7 +503,7 @@ func runProbe(t *testing.T, apply bool, tor int) map[string]string {
 		defer l.Close()
 	}
 	o := order{Apply: apply, Dir: dir, Port: tcp.Addr().(*net.TCPAddr).Port, Abstract: name, Parent: os.Getpid(), Rules: Rules{
-		Read:   []string{filepath.Join(dir, "read"), "/proc/self", "/proc/stat", filepath.Join(dir, "absent")},
+		Read:   append([]string{filepath.Join(dir, "read"), filepath.Join(dir, "absent")}, OwnNumbers...),
 		Remove: []string{filepath.Join(dir, "remove")}, Sockets: []string{filepath.Join(dir, "remove")}, Signal: tor,
 	}}
 	text, err := json.Marshal(o)

@@ -43,12 +43,19 @@ type Rules struct {
 	// to somebody else.
 	Closed bool `json:",omitempty"`
 
-	// Signal is a process outside that may be signalled; 0: none.
+	// Signal is a process outside that may be asked to end (SIGTERM) and ended (SIGKILL); 0: none.
 	Signal int `json:",omitempty"`
 	// Program is an open descriptor that may be executed (execveat(2)); 0: nothing may be.
 	Program int `json:",omitempty"`
 	// Code allows memory to be made executable, as a dynamic linker does.
 	Code bool `json:",omitempty"`
+}
+
+// OwnNumbers are the files in which a process reads what it takes of the machine, for Rules.Read. Not all of /proc/self: in
+// its net the addresses of the machine are, and with whom its Tor is connected.
+var OwnNumbers = []string{
+	"/proc/self/stat", "/proc/self/statm", "/proc/self/limits", "/proc/self/fd",
+	"/proc/stat", // when the machine started, which the start of a process is counted from
 }
 
 const (

@@ -94,7 +94,7 @@ func (d *daemon) isolationInForce() []string {
 // stops.
 func (d *daemon) rules(tor onionService) isolation.Rules {
 	r := isolation.Rules{
-		Read: append(d.configPaths(), "/proc/self", "/proc/stat"), // the latter for the start time of the metrics
+		Read: append(d.configPaths(), isolation.OwnNumbers...),
 		// Also sockets that a Tor of ours makes are here.
 		Remove:  []string{d.RuntimeDir},
 		Sockets: []string{d.RuntimeDir},
