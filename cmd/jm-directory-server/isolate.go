@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"jm-directory-server/isolation"
@@ -65,6 +66,10 @@ func (d *daemon) isolate(tor onionService) error {
 	if d.isolator == nil || d.Isolation == isolationOff {
 		return nil
 	}
+	if _, keyed := d.configPaths(); keyed {
+		d.log.Warn("the configuration lies where the onion key can be reached: a file that is put in its place needs a restart, as a reload " +
+			"cannot read it; keep the configuration in a directory of its own")
+	}
 	if err := d.isolator.apply(d.rules(tor)); err != nil {
 		if d.Isolation == isolationRequire {
 			return err
@@ -93,8 +98,9 @@ func (d *daemon) isolationInForce() []string {
 // open, reads the configuration anew, shows its numbers, dials its own onion, and ends Tor and removes its sockets when it
 // stops.
 func (d *daemon) rules(tor onionService) isolation.Rules {
+	config, _ := d.configPaths()
 	r := isolation.Rules{
-		Read: append(d.configPaths(), isolation.OwnNumbers...),
+		Read: append(config, isolation.OwnNumbers...),
 		// Also sockets that a Tor of ours makes are here.
 		Remove:  []string{d.RuntimeDir},
 		Sockets: []string{d.RuntimeDir},
@@ -125,18 +131,46 @@ func (d *daemon) rules(tor onionService) isolation.Rules {
 }
 
 // configPaths are where the configuration is read from at a reload: its directory, as editors put a new file in the place
-// of the old one, and the file itself if that is elsewhere.
-func (d *daemon) configPaths() []string {
+// of the old one, and the file itself if that is elsewhere. A directory that leads to a key is not among them, but the file as
+// it is now; keyed says so.
+func (d *daemon) configPaths() (paths []string, keyed bool) {
 	name := d.file
 	if name == "" {
 		name = defaultConfigFile
 	}
 	if name == "" {
-		return nil
+		return nil, false
 	}
-	paths := []string{filepath.Dir(name)}
-	if file, err := filepath.EvalSymlinks(name); err == nil && file != name {
+	dir := filepath.Dir(name)
+	keyed = d.leadsToKey(dir)
+	if !keyed {
+		paths = append(paths, dir)
+	}
+	if file, err := filepath.EvalSymlinks(name); err == nil && (keyed || file != name) {
 		paths = append(paths, file)
 	}
-	return paths
+	return paths, keyed
+}
+
+// leadsToKey says whether something that a key lies in for this run is dir, or below it.
+func (d *daemon) leadsToKey(dir string) bool {
+	places := []string{d.StateDir, d.RuntimeDir} // in the latter are those that are not kept
+	if name := keyCredential(os.Getenv); name != "" {
+		places = append(places, filepath.Dir(name))
+	}
+	return slices.ContainsFunc(places, func(place string) bool {
+		below, err := filepath.Rel(realPath(dir), realPath(place))
+		return err != nil || below != ".." && !strings.HasPrefix(below, "../")
+	})
+}
+
+// realPath is a path from the root without links, as far as it exists.
+func realPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }

@@ -147,7 +147,39 @@ func TestConfigurationBehindALinkMayBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.file = link
-	if got := d.configPaths(); !slices.Equal(got, []string{filepath.Dir(link), file}) {
+	if got, _ := d.configPaths(); !slices.Equal(got, []string{filepath.Dir(link), file}) {
 		t.Errorf("paths %q", got)
+	}
+}
+
+// TestConfigurationNeverLeadsToTheKey: its directory may be read with all that is below it.
+func TestConfigurationNeverLeadsToTheKey(t *testing.T) {
+	d, log, applied := isolatedDaemon(t, isolationAuto, wholeKernel, nil)
+	credentials := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.Symlink(d.StateDir, link), os.WriteFile(filepath.Join(credentials, credentialName), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{d.StateDir, filepath.Dir(d.StateDir), d.RuntimeDir, credentials, link} {
+		d.file = filepath.Join(dir, "config.toml")
+		if err := os.WriteFile(d.file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log.Reset()
+		if err := d.isolate(nil); err != nil {
+			t.Fatal(err)
+		}
+		file, err := filepath.EvalSymlinks(d.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := (*applied)[len(*applied)-1]
+		if want := append([]string{file}, isolation.OwnNumbers...); !slices.Equal(r.Read, want) {
+			t.Errorf("reads %q, want %q", r.Read, want)
+		}
+		if !strings.Contains(log.String(), "level=warning msg=\"the configuration lies where the onion key can be reached") {
+			t.Errorf("%s: no warning in the log %q", dir, log)
+		}
 	}
 }

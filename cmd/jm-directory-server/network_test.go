@@ -38,7 +38,7 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 	defer cancel()
 	n := privateNetwork(ctx, t)
 	dir := t.TempDir()
-	config := filepath.Join(dir, "config.toml")
+	config := filepath.Join(t.TempDir(), "config.toml") // apart from the key, as a server reads all of its directory
 	wanted := isolationRequire
 	if lacks := isolation.Probe().Missing(); len(lacks) > 0 {
 		t.Logf("isolation is not complete here: %q", lacks)
