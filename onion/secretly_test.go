@@ -104,6 +104,33 @@ func TestKeyIsNotInOurMemoryOnceTorHasIt(t *testing.T) {
 	}
 }
 
+// TestFinishedInstallLeavesNoKeyInMemory: a server that starts after one that was killed looks at both keys.
+func TestFinishedInstallLeavesNoKeyInMemory(t *testing.T) {
+	if raced {
+		t.Skip("not with the race detector, whose memory is too large")
+	}
+	state := t.TempDir()
+	makeKeyElsewhere(t, KeyDir(state))
+	makeKeyElsewhere(t, filepath.Join(state, swapKeyDir+"1"))
+	inUse := maskedKey(t, KeyDir(state))
+	done, over := make(chan error), make(chan struct{})
+	defer close(over)
+	go func() { // its stack is nobody else's until the end
+		kept, err := ClearKeyDirs(state)
+		if err == nil && len(kept) != 1 {
+			err = fmt.Errorf("kept %q", kept)
+		}
+		done <- err
+		<-over
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := inMemory(t, inUse); n != 0 {
+		t.Errorf("halves of the key in use are in memory %d times", n)
+	}
+}
+
 // makeKeyElsewhere makes a key by another process, so that this one has never seen it.
 func makeKeyElsewhere(t *testing.T, dir string) {
 	t.Helper()
