@@ -106,6 +106,7 @@ import (
 	"os"
 
 	"jm-directory-server/cmd/terminal"
+	"jm-directory-server/isolation"
 	"jm-directory-server/onion"
 )
 
@@ -122,6 +123,10 @@ var version = "dev"
 
 func main() {
 	onion.Become()
+	if err := isolation.NoDumps(); err != nil { // commands have keys and passphrases, and search keys for hours
+		fmt.Fprintf(os.Stderr, "jm-directory-server: %v\n", err)
+		os.Exit(exitFailed)
+	}
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 

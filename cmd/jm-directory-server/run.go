@@ -35,9 +35,6 @@ address is printed to standard output; the log goes to standard error.`,
 // run loads the configuration and runs the server with it.
 func run(cmd *cobra.Command, flags *configFlags) error {
 	unix.Umask(0o077)
-	if err := isolation.NoDumps(); err != nil {
-		return err
-	}
 	e, err := flags.load()
 	if err != nil {
 		return err

@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -379,6 +381,40 @@ func keptMinutes(t *testing.T, dir string) (minutes []store.Sample) {
 	return minutes
 }
 
+// checkNoDumps looks whether a process leaves core files and whether others of its user may look into it.
+func checkNoDumps(t *testing.T, pid int) {
+	t.Helper()
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("process %d may leave core files: %v\n%s", pid, err, limits)
+	}
+	// What others of its user may not look into belongs to root (proc(5)); where root runs this test, that says nothing.
+	info, err := os.Stat(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 {
+		t.Errorf("process %d can be looked into by user %d", pid, owner)
+	}
+}
+
+// TestWhoHasAKeyLeavesNoDumps: commands have the key, too, and a search has many.
+func TestWhoHasAKeyLeavesNoDumps(t *testing.T) {
+	cmd := exec.Command("jm-directory-server", "key", "vanity", "zzzzzzzzzzzz", "--out", t.TempDir())
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	if n, err := stderr.Read(make([]byte, 1)); n == 0 { // it says how long it will take
+		t.Fatal(err)
+	}
+	checkNoDumps(t, cmd.Process.Pid)
+}
+
 // TestNothingThatIsWrittenNamesWhoTookPart runs a busy directory with all kinds of peers and looks through everything that it
 // writes: log, status, metrics, history, page, bans, and each file of its state directory.
 func TestNothingThatIsWrittenNamesWhoTookPart(t *testing.T) {
@@ -435,6 +471,7 @@ func TestNothingThatIsWrittenNamesWhoTookPart(t *testing.T) {
 		}
 		return true
 	})
+	checkNoDumps(t, w.cmd.Process.Pid)
 	w.signal(unix.SIGUSR1)
 	w.eventually("the status is in the log", func() bool { return strings.Contains(w.log(), "msg=status") })
 	written := map[string]string{
