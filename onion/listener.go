@@ -57,7 +57,7 @@ type TCPConn struct {
 // for 5 s, is handed out as it is, without a circuit id. Use that only where
 // one does not know what Tor was told: a client of a Tor that does not export
 // circuit ids can then forge one. l must accept *net.UnixConn or *net.TCPConn;
-// Close closes it.
+// Close closes it. Nothing is accepted before the first call of Accept.
 func NewProxyListener(l net.Listener, required bool) net.Listener {
 	return newProxyListener(l, required, proxyWait)
 }
@@ -89,6 +89,7 @@ type streamListener struct {
 	failed  chan struct{} // closed when accepting has ended; err then says why
 	err     error
 	workers sync.WaitGroup
+	begin   sync.Once
 
 	mu      sync.Mutex
 	closing bool
@@ -96,7 +97,7 @@ type streamListener struct {
 }
 
 func newStreamListener(l net.Listener, read func(syscall.RawConn) (circuit, error), wait time.Duration) *streamListener {
-	s := &streamListener{
+	return &streamListener{
 		Listener: l, read: read, wait: wait,
 		streams: make(chan net.Conn),
 		trouble: make(chan error),
@@ -105,13 +106,12 @@ func newStreamListener(l net.Listener, read func(syscall.RawConn) (circuit, erro
 		failed:  make(chan struct{}),
 		pending: make(map[net.Conn]struct{}),
 	}
-	s.workers.Go(s.run)
-	return s
 }
 
 // Accept returns the next stream whose PROXY line has been read. With an error that may pass, such as syscall.EMFILE, it can
-// be called again.
+// be called again. The first call begins: until then who listens may still have much that it gives up before it serves anybody.
 func (s *streamListener) Accept() (net.Conn, error) {
+	s.begin.Do(s.start)
 	select {
 	case c := <-s.streams:
 		return c, nil
@@ -139,6 +139,18 @@ func (s *streamListener) Close() error {
 	s.mu.Unlock()
 	s.workers.Wait()
 	return err
+}
+
+// start begins accepting, unless the listener is closed already.
+func (s *streamListener) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		s.err = net.ErrClosed
+		close(s.failed)
+		return
+	}
+	s.workers.Go(s.run)
 }
 
 // pend gives c its time for the PROXY line; false if the listener closes.

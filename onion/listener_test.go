@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -196,6 +197,14 @@ func TestSlowStreamsDoNotHoldUpOthers(t *testing.T) {
 
 func TestStreamsWithoutAProperLineAreClosed(t *testing.T) {
 	l, dial := proxyPair(t, "unix", true)
+	good := make(chan error)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			err = c.Close()
+		}
+		good <- err
+	}()
 	for _, bad := range []string{"{\"type\":793}\r\n", "PROXY UNKNOWN\r\n", string(make([]byte, 300)), "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"} {
 		c := dial()
 		io.WriteString(c, bad)
@@ -205,10 +214,8 @@ func TestStreamsWithoutAProperLineAreClosed(t *testing.T) {
 		}
 	}
 	io.WriteString(dial(), exampleLine)
-	if c, err := l.Accept(); err != nil {
+	if err := <-good; err != nil {
 		t.Error(err)
-	} else {
-		c.Close()
 	}
 }
 
@@ -244,6 +251,7 @@ func TestSilentStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 		if required { // it is closed
+			go l.Accept() // until the listener is closed
 			c.SetReadDeadline(time.Now().Add(5 * time.Second))
 			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("required: %v, want the end of the stream", err)
@@ -265,6 +273,12 @@ func TestSilentStreams(t *testing.T) {
 
 func TestUnclaimedStreamsAreClosedWithTheListener(t *testing.T) {
 	l, dial := proxyPair(t, "unix", true)
+	io.WriteString(dial(), exampleLine)
+	if first, err := l.Accept(); err != nil {
+		t.Fatal(err)
+	} else {
+		first.Close()
+	}
 	c := dial()
 	io.WriteString(c, exampleLine)
 	time.Sleep(20 * time.Millisecond) // let it be prepared, most times
@@ -298,6 +312,47 @@ func (l *tiredListener) Accept() (net.Conn, error) {
 		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", err)}
 	}
 	return l.Listener.Accept()
+}
+
+// patientListener tells of each call of Accept, and waits for its end.
+type patientListener struct {
+	called chan struct{}
+	ended  chan struct{}
+}
+
+func (l *patientListener) Accept() (net.Conn, error) {
+	l.called <- struct{}{}
+	<-l.ended
+	return nil, net.ErrClosed
+}
+func (l *patientListener) Close() error   { close(l.ended); return nil }
+func (l *patientListener) Addr() net.Addr { return nil }
+
+// TestNobodyIsAcceptedBeforeTheFirstAccept: who listens first gives up what it needs no more.
+func TestNobodyIsAcceptedBeforeTheFirstAccept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &patientListener{make(chan struct{}, 1), make(chan struct{})}
+		l := NewProxyListener(inner, true)
+		synctest.Wait()
+		if len(inner.called) > 0 {
+			t.Error("accepts before it is asked to")
+		}
+		go l.Accept()
+		synctest.Wait()
+		if len(inner.called) == 0 {
+			t.Error("does not accept when it is asked to")
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	l := NewProxyListener(&patientListener{ended: make(chan struct{})}, true)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close says %v", err)
+	}
 }
 
 func TestListenerOutlivesPassingErrors(t *testing.T) {
