@@ -60,6 +60,15 @@ func (k Kernel) Missing() []string {
 	return lacks
 }
 
+// Open names what a process of ours may still do on this kernel, and may not on one that is newer than any counted in Missing;
+// "" if there is nothing.
+func (k Kernel) Open() string {
+	if k.Landlock < landlockSockets {
+		return fmt.Sprintf("connections to unix sockets of others (Landlock %d)", landlockSockets)
+	}
+	return ""
+}
+
 // InForce names what this kernel puts in force, in words.
 func (k Kernel) InForce() []string {
 	has := []string{}

@@ -20,6 +20,9 @@ func TestMissingNamesWhatAKernelLacks(t *testing.T) {
 		if (c.lacks == "") != (lacks == "") || !strings.Contains(lacks, c.lacks) {
 			t.Errorf("%+v lacks %q, want %q", c.kernel, lacks, c.lacks)
 		}
+		if open := c.kernel.Open(); (open == "") != strings.Contains(inForce, "unix sockets") {
+			t.Errorf("%+v leaves open %q, and puts in force %q", c.kernel, open, inForce)
+		}
 		if !strings.Contains(inForce, c.inForce) || (c.kernel == Kernel{}) != (inForce == "") {
 			t.Errorf("%+v puts in force %q, want %q", c.kernel, inForce, c.inForce)
 		}

@@ -82,7 +82,11 @@ func (d *daemon) isolate(tor onionService) error {
 		inForce = append(inForce, commandsToTor)
 	}
 	d.isolated.Store(&inForce)
-	d.log.WithField("restricted", strings.Join(inForce, ", ")).Info("isolated: no new connections, no programs, no files but the configuration")
+	log := d.log.WithField("restricted", strings.Join(inForce, ", "))
+	if open := d.isolator.probe().Open(); open != "" {
+		log = log.WithField("open", open)
+	}
+	log.Info("isolated: no new connections, no programs, no files but the configuration")
 	return nil
 }
 

@@ -49,6 +49,7 @@ func TestIsolationIsAsConfigured(t *testing.T) {
 		{"auto", isolationAuto, wholeKernel, nil, "", "", "level=info msg=\"isolated", true},
 		{"auto, old kernel", isolationAuto, oldKernel, nil, "", "", "level=warning msg=\"isolation is not complete: this kernel cannot restrict truncating files (Landlock of Linux 6.2); TCP", true},
 		{"auto, fails", isolationAuto, wholeKernel, refused, "", "", "level=warning msg=\"isolation failed: count on none of it\" error=refused", false},
+		{"auto, unix sockets are open", isolationAuto, wholeKernel, nil, "", "", " open=\"connections to unix sockets of others (Landlock 9)\"", true},
 		{"require", isolationRequire, wholeKernel, nil, "", "", "level=info msg=\"isolated", true},
 		{"require, old kernel", isolationRequire, oldKernel, nil, `isolation = "require": this kernel cannot restrict truncating files`, "", "", false},
 		{"require, no filters", isolationRequire, isolation.Kernel{Landlock: 7}, nil, "filters for system calls", "", "", false},

@@ -496,7 +496,7 @@ func TestNothingThatIsWrittenNamesWhoTookPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	needles := append([]string{"secretbody"}, hosts...)
+	needles := append([]string{"secretbody", wholeNick(999)}, hosts...)
 	for i := range 12 {
 		needles = append(needles, wholeNick(i))
 	}
