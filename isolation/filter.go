@@ -47,9 +47,12 @@ var forbidden = []string{
 	"inotify_init", "inotify_init1", "inotify_add_watch",
 }
 
-// ours are what our own programs do not need, and a Tor does: who may open a file, a key for one, by its mode; and which machine
-// this is.
-var ours = []string{"chmod", "fchmod", "fchmodat", "fchmodat2", "uname", "statmount", "listmount"}
+// ours are what our own programs do not need, and a Tor or its libraries may: who may open a file, a key for one, by its mode; which
+// machine this is; and messages, which can carry descriptors: sockets of others in, our own out.
+var ours = []string{
+	"chmod", "fchmod", "fchmodat", "fchmodat2", "uname", "statmount", "listmount",
+	"sendmsg", "sendmmsg", "recvmsg", "recvmmsg", "recvmmsg_time64",
+}
 
 // closed are system calls that open something, or lead elsewhere with what is open; messages can carry descriptors.
 var closed = []string{
@@ -274,8 +277,6 @@ func (r Rules) uses() map[string][]use {
 		// A TCP socket from before must not be turned outwards: TCP Fast Open connects without connect(2), and listen(2) takes
 		// a port without bind(2), where Landlock looks at neither.
 		uses["sendto"] = []use{{without(3, unix.MSG_FASTOPEN)}}
-		uses["sendmsg"] = []use{{without(2, unix.MSG_FASTOPEN)}}
-		uses["sendmmsg"] = []use{{without(3, unix.MSG_FASTOPEN)}}
 		uses["listen"] = []use{}
 		uses["ioctl"] = []use{{isNot(1, unix.TIOCSTI), isNot(1, unix.TIOCLINUX), {1, networkMask, networkCommands, true}}}
 		for _, name := range ours {

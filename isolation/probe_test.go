@@ -170,6 +170,10 @@ var forbiddenAttempts = []attempt{
 	{name: "mounts by a call", do: call(unix.SYS_LISTMOUNT), past: []error{unix.EFAULT, unix.EINVAL}},
 	{name: "name of the machine", do: func(*order) error { return unix.Uname(new(unix.Utsname)) }},
 
+	{name: "give a descriptor away", do: giveDescriptor},
+	{name: "take a descriptor", do: call(unix.SYS_RECVMSG, all), past: []error{unix.EBADF}},
+	{name: "take several", do: call(unix.SYS_RECVMMSG, all, 0, 1), past: []error{unix.EBADF}},
+
 	{name: "start a program", do: func(*order) error { return exec.Command("/bin/true").Run() }},
 	{name: "execve", do: func(*order) error { return unix.Exec("/nonexistent", nil, nil) }, past: []error{unix.ENOENT}},
 	{name: "execveat", do: call(unix.SYS_EXECVEAT, all, 0, 0, 0, 0), past: []error{unix.EFAULT}},
@@ -375,6 +379,17 @@ func askSocket(command uintptr, argument []byte) error {
 		return errno
 	}
 	return nil
+}
+
+// giveDescriptor sends one over a unix socket.
+func giveDescriptor(*order) error {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	return unix.Sendmsg(p[0], []byte("x"), unix.UnixRights(p[0]), nil, 0)
 }
 
 // outside is the process that may be ended, or else the parent.
