@@ -455,3 +455,43 @@ func (s *Server) consistent() error {
 	}
 	return nil
 }
+
+// leftovers checks that nothing is counted or kept but for the peers that are here: nothing of those who have left.
+func (s *Server) leftovers() error {
+	peers, pressing := s.registry.len(), 0
+	s.mu.Lock()
+	conns := len(s.conns)
+	s.mu.Unlock()
+	if n := s.pool.len(); conns != peers || n != 0 {
+		return fmt.Errorf("%d connections and %d handshakes, and %d peers", conns, n, peers)
+	}
+	for i, f := range s.flushers {
+		f.mu.Lock()
+		backlog, waiting := f.backlog, f.waiting
+		for _, c := range f.members {
+			if c.out.state != outboxStalled {
+				backlog -= c.out.bytes
+			}
+			if c.out.pressing {
+				pressing++
+			}
+		}
+		f.mu.Unlock()
+		if backlog != 0 || waiting != 0 {
+			return fmt.Errorf("flusher %d is behind by %d bytes that nobody waits for, and %d senders wait", i, backlog, waiting)
+		}
+	}
+	if n := int(s.pressure.behind.Load()); n != pressing {
+		return fmt.Errorf("%d receivers press, and %d are counted", pressing, n)
+	}
+	if n := s.pressure.waiting.Load(); n != 0 {
+		return fmt.Errorf("%d senders wait for receivers", n)
+	}
+	if n := s.waiting(); n != 0 {
+		return fmt.Errorf("%d wait for a budget", n)
+	}
+	if n, _ := s.circuits.len(); n > conns {
+		return fmt.Errorf("%d circuits of %d connections", n, conns)
+	}
+	return nil
+}

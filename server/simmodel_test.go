@@ -84,7 +84,10 @@ func (m *sim) judge() {
 		c.judgeHandshake()
 		c.judgeOwnership()
 		if c.accepted() {
-			(&simView{simConn: c, next: map[int]int{}, told: map[int]bool{}, last: map[string]*simConn{}, former: map[string]*simConn{}, gone: map[string]int{}}).judge()
+			(&simView{
+				simConn: c, next: map[int]int{}, came: map[[2]int]bool{}, told: map[int]bool{}, last: map[string]*simConn{},
+				former: map[string]*simConn{}, gone: map[string]int{}, goneAt: map[string]time.Duration{},
+			}).judge()
 		}
 	}
 }
@@ -163,11 +166,13 @@ func (c *simConn) judgeOwnership() {
 type simView struct {
 	*simConn
 	next    map[int]int         // by sender: the number that may come next at least
+	came    map[[2]int]bool     // by sender and number: it came
 	told    map[int]bool        // by sender: its location came
 	last    map[string]*simConn // by nick: whose message came last, since its last departure
 	former  map[string]*simConn // by nick: whose message came last before that
 	gone    map[string]int      // by entry: departures that came
-	answers int                 // to getpeerlist
+	goneAt  map[string]time.Duration
+	answers int // to getpeerlist
 }
 
 func (v *simView) judge() {
@@ -245,6 +250,8 @@ func (v *simView) message(l simLine) *simConn {
 		v.wrong(l.at, "got %q, which was sent at %v before it joined at %v", l.Line, msg.at, v.helloAt)
 	case v.former[parts[0]] == from:
 		v.wrong(l.at, "got %q after its departure", l.Line)
+	case from.accepted() && !v.stalled && !v.busy && !v.deaf && l.at != max(from.handled(msg), v.acceptedAt):
+		v.wrong(l.at, "got %q, which was sent at %v: somebody was held up", l.Line, from.handled(msg))
 	}
 	if prev := v.last[parts[0]]; prev != nil && prev != from {
 		v.wrong(l.at, "got a message of connection %d, and connection %d had the nick: no departure came", id, prev.id)
@@ -261,6 +268,7 @@ func (v *simView) message(l simLine) *simConn {
 		}
 	}
 	v.next[id] = n + 1
+	v.came[[2]int{id, n}] = true
 	return from
 }
 
@@ -271,14 +279,7 @@ func (v *simView) peerlist(l simLine) {
 		if v.answers++; v.answers > v.asked {
 			v.wrong(l.at, "got a list that it has not asked for")
 		}
-		entries = entries[1:]
-		for _, e := range entries {
-			if !slices.ContainsFunc(v.conns, func(c *simConn) bool {
-				return c.owner.nick == e.Nick && c.location == e.Location && c.helloAt >= 0 && c.helloAt <= l.at
-			}) || e.Gone {
-				v.wrong(l.at, "a list names %+v", e)
-			}
-		}
+		v.list(l.at, entries[1:])
 		return
 	}
 	for _, e := range entries {
@@ -290,12 +291,39 @@ func (v *simView) peerlist(l simLine) {
 	}
 }
 
+// list judges an answer to getpeerlist: nobody is in it whose departure came before, and everybody who served for a while.
+func (v *simView) list(at time.Duration, entries []wire.Entry) {
+	listed := map[string]bool{}
+	for _, e := range entries {
+		entry := entryOf(e.Nick, e.Location)
+		gone, told := v.goneAt[entry]
+		if listed[entry] || e.Gone || !slices.ContainsFunc(v.conns, func(c *simConn) bool {
+			return c.entry() == entry && c.location.Serving() && c.helloAt >= 0 && c.helloAt <= at && (!told || v.stalled || v.busy || v.deaf || c.end() >= gone)
+		}) {
+			v.wrong(at, "a list names %+v, of whom it was told at %v that it has left: %t", e, gone, told)
+		}
+		listed[entry] = true
+	}
+	if v.stalled || v.busy || v.deaf {
+		return // it reads an old one
+	}
+	for _, c := range v.conns {
+		if c.accepted() && c.location.Serving() && c.acceptedAt+v.s.opt().DepartureDelay < at && c.end() > at && !listed[c.entry()] {
+			v.wrong(at, "a list does not name connection %d, which is here since %v", c.id, c.acceptedAt)
+		}
+	}
+}
+
 // departure: at most one for each time that somebody of whom others can know had a nick, never one's own.
 func (v *simView) departure(at time.Duration, e wire.Entry) {
 	if e.Nick == v.owner.nick {
 		v.wrong(at, "was told that it has left itself")
 		return
 	}
+	if c := v.last[e.Nick]; c != nil && (c.entry() != entryOf(e.Nick, e.Location) || c.end() > at) {
+		v.wrong(at, "was told that %s at %s has left behind a message of connection %d, which is not that one or is here", e.Nick, e.Location, c.id)
+	}
+	v.goneAt[entryOf(e.Nick, e.Location)] = at
 	v.former[e.Nick] = v.last[e.Nick]
 	delete(v.last, e.Nick)
 	may := 0
@@ -335,7 +363,7 @@ func (v *simView) missing() {
 			continue
 		}
 		for n, msg := range c.sent {
-			if due := msg.to == wire.Public || msg.to == v.owner.nick; due && c.certain(msg) && v.reads(c.handled(msg)) && v.next[c.id] <= n {
+			if due := msg.to == wire.Public || msg.to == v.owner.nick; due && c.certain(msg) && v.reads(c.handled(msg)) && !v.came[[2]int{c.id, n}] {
 				v.wrong(c.handled(msg), "message %d of %d did not come", n, c.id)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,9 +45,18 @@ func TestSimulation(t *testing.T) {
 		if *simSeed != 0 {
 			seed = *simSeed
 		}
-		synctest.Test(t, func(t *testing.T) { all.add(simulate(t, seed)) })
+		func() {
+			ended := false
+			defer func() {
+				if !ended || t.Failed() { // also when it panics, as it does when all wait for each other
+					fmt.Fprintf(os.Stderr, "replay: go test ./server -run TestSimulation -sim.seed %d -sim.runs 200\n", seed)
+				}
+			}()
+			synctest.Test(t, func(t *testing.T) { all.add(simulate(t, seed)) })
+			ended = true
+		}()
 		if t.Failed() {
-			t.Fatalf("replay: go test ./server -run TestSimulation -sim.seed %d -sim.runs 200", seed)
+			return
 		}
 	}
 	t.Logf("%d runs: %+v", runs, all)
@@ -88,6 +99,7 @@ type simConn struct {
 	turn     chan struct{} // one writes at a time
 	answer   chan bool     // accepted; closed when the connection ends first
 	stalled  bool          // was, once
+	busy     bool          // had to finish a line before it could answer, once, and read nothing meanwhile
 	refused  bool          // was told so
 	spoke    bool          // a message without a number
 	left     atomic.Bool   // by the client's own will
@@ -126,7 +138,7 @@ func simulate(t *testing.T, seed uint64) simCount {
 	o.Flushers = 1 + r.IntN(3)
 	o.DirectoryID = testID
 	o.Location = testLocation(1000)
-	o.OutboxBytes = MinOutboxBytes
+	o.OutboxBytes, o.OutboxShare = MinOutboxBytes, 0 // a share may be used up
 	s, err := New(o, quietLogger())
 	if err != nil {
 		t.Fatal(err)
@@ -157,8 +169,8 @@ func simulate(t *testing.T, seed uint64) simCount {
 		t.Error(err)
 	}
 	readers.Wait()
-	if n, _ := s.circuits.len(); n != 0 {
-		t.Errorf("seed %d: %d circuits are left", seed, n)
+	if err := s.leftovers(); err != nil {
+		t.Errorf("seed %d: after the end: %v", seed, err)
 	}
 	m.judge()
 	return count
@@ -245,7 +257,10 @@ func (c *simConn) act() {
 	case n < 9:
 		c.say(wire.Pubmsg, wire.Public)
 	case n < 16:
-		c.say(wire.Privmsg, modelNick(c.r.IntN(len(modelProvers()))))
+		to := modelNick(c.r.IntN(len(modelProvers())))
+		for range 1 + max(0, c.r.IntN(12)-6) { // some have more to say at once
+			c.say(wire.Privmsg, to)
+		}
 	case n == 16 && c.asked < 3:
 		c.asked++
 		c.write(envelopeOf(c.t, wire.GetPeerlist, ""))
@@ -279,7 +294,11 @@ func (c *simConn) say(t wire.Type, to string) {
 // next returns the next numbered message, and notes it.
 func (c *simConn) next(to string) string {
 	c.sent = append(c.sent, simMessage{c.now(), to})
-	return fmt.Sprintf("%s!%s!%d %d", c.owner.nick, to, c.id, len(c.sent)-1)
+	text := fmt.Sprintf("%s!%s!%d %d", c.owner.nick, to, c.id, len(c.sent)-1)
+	if c.r.IntN(8) == 0 {
+		text += " " + strings.Repeat("x", c.r.IntN(6000)) // several writes, and more than a lane may go ahead
+	}
+	return text
 }
 
 // write sends pieces, with some time in place of a piece that is nil.
@@ -350,6 +369,7 @@ func (c *simConn) read() {
 			}
 			c.lines = append(c.lines, simLine{c.now(), rawMessage{e.Type, string(e.Line)}})
 			c.react(c.lines[len(c.lines)-1])
+			c.busy = c.busy || c.now() > c.lines[len(c.lines)-1].at
 		}
 	}
 }
