@@ -4,33 +4,37 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jm-directory-server/server/wire"
 )
 
-// long runs the faults at full size: go test ./server -run TestFault -faults.long
-var long = flag.Bool("faults.long", false, "thousands of peers in the tests of faults, where hundreds do for every day")
-
-// many is how many peers a fault is made of. Two descriptors each, and at most 20 000 in a process.
-func many() int {
-	switch {
-	case *long:
-		return 5000
-	case testing.Short(), raceDetector:
+// many is how many peers a fault is made of: 5000, and fewer where there are no two descriptors for each, or no time.
+func many(t *testing.T) int {
+	if testing.Short() || raceDetector {
 		return 100
 	}
-	return 500
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		t.Fatal(err)
+	}
+	n := int(min(5000, files.Cur/2-200))
+	t.Logf("%d peers", n)
+	return n
 }
 
 const lastWords = "that was all"
@@ -45,8 +49,8 @@ type company struct {
 }
 
 // withCompany has a fault happen next to an honest company, and holds that it is none of theirs: nothing is lost, doubled or
-// reordered, and once the fault is over, no connection, goroutine (TestMain) or descriptor is left of it. What fault
-// connects, it closes.
+// reordered, and once the fault is over, no connection, goroutine or descriptor is left of it, and nothing is counted for it. What
+// fault connects, it closes.
 func withCompany(t *testing.T, listen func(testing.TB, *Server) net.Addr, change func(*Options), fault func(s *Server, addr net.Addr, all *company)) {
 	t.Helper()
 	s := newServer(t, func(o *Options) {
@@ -61,7 +65,7 @@ func withCompany(t *testing.T, listen func(testing.TB, *Server) net.Addr, change
 	for i := range 4 {
 		all.peers = append(all.peers, join(t, addr, testNick(i), wire.Location{}))
 	}
-	before := descriptors(t)
+	before, goroutines := descriptors(t), runtime.NumGoroutine()+len(all.peers)+idleReaders
 	for i, c := range all.peers {
 		all.done.Go(func() { all.talk(c, all.peers[(i+1)%len(all.peers)]) })
 		all.done.Go(func() { all.listen(c, all.peers[(i+len(all.peers)-1)%len(all.peers)]) })
@@ -71,7 +75,8 @@ func withCompany(t *testing.T, listen func(testing.TB, *Server) net.Addr, change
 	all.done.Wait()
 	eventually(t, "everything of the fault is gone", func() bool {
 		st := s.Status()
-		return st.Peers == len(all.peers) && st.Handshaking == 0 && st.OutboxBytes == 0 && descriptors(t) <= before
+		return st.Peers == len(all.peers) && st.OutboxBytes == 0 && descriptors(t) <= before && runtime.NumGoroutine() <= goroutines &&
+			s.leftovers() == nil
 	})
 	if err := s.consistent(); err != nil {
 		t.Error(err)
@@ -161,6 +166,24 @@ func (a *company) has(nick string) bool {
 	return false
 }
 
+// smallBuffers lets a socket, and those that a listening one accepts, hold little: what waits then waits in outboxes.
+func smallBuffers(_, _ string, raw syscall.RawConn) (err error) {
+	cerr := raw.Control(func(fd uintptr) {
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 64<<10), unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10))
+	})
+	return errors.Join(err, cerr)
+}
+
+// listenSmall is listenTCP with small buffers.
+func listenSmall(tb testing.TB, s *Server) net.Addr {
+	tb.Helper()
+	l, err := (&net.ListenConfig{Control: smallBuffers}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return serveOn(tb, s, l)
+}
+
 // joinMany joins n peers, many at once, the first of them with nick number 100.
 func joinMany(t *testing.T, addr net.Addr, n int, location func(int) wire.Location) []*client {
 	t.Helper()
@@ -172,7 +195,7 @@ func joinMany(t *testing.T, addr net.Addr, n int, location func(int) wire.Locati
 		joins.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			conn, err := net.Dial(addr.Network(), addr.String())
+			conn, err := (&net.Dialer{Control: smallBuffers}).Dial(addr.Network(), addr.String())
 			if err != nil {
 				errs[i] = err
 				return
@@ -206,32 +229,72 @@ type slowly struct{ io.Reader }
 
 func (r slowly) Read(b []byte) (int, error) {
 	time.Sleep(10 * time.Millisecond)
-	return r.Reader.Read(b[:min(len(b), 1000)])
+	return r.Reader.Read(b[:min(len(b), 50_000)])
 }
 
-// TestFaultSlowReaders: one, a tenth, and half of all peers read less than is sent. They hold nobody up, and get
-// everything, later.
+// fill has noisy send numbered messages to all until enough is so, and returns how many. Another peer reads each before the next is
+// sent: whoever reads is not held up, nor far behind.
+func fill(t *testing.T, noisy, witness *client, size int, enough func() bool) (messages int) {
+	t.Helper()
+	for ; !enough(); messages++ {
+		noisy.public(fmt.Sprintf("%d %s", messages, strings.Repeat("x", size)))
+		if readNumbered(witness, noisy.nick, messages, messages+1) != messages+1 {
+			t.FailNow()
+		}
+	}
+	return messages
+}
+
+// fullest returns how many bytes wait for whom most waits.
+func (s *Server) fullest() (bytes int) {
+	for _, f := range s.flushers {
+		f.mu.Lock()
+		for _, c := range f.members {
+			bytes = max(bytes, c.out.bytes)
+		}
+		f.mu.Unlock()
+	}
+	return bytes
+}
+
+// TestFaultSlowReaders: one, a tenth, and half of all peers read nothing until their outboxes are almost full, and then slowly. The
+// others have all of it by then, and the slow ones get all of it, later.
 func TestFaultSlowReaders(t *testing.T) {
+	change := func(o *Options) { o.OutboxBytes, o.WriteTimeout = MinOutboxBytes, patience } // a moment on a busy machine
 	for _, slow := range []int{1, 4, 20} {
 		if testing.Short() && slow < 20 {
 			continue
 		}
 		eachSocket(t, strconv.Itoa(slow)+" of 40 on ", func(t *testing.T, listen func(testing.TB, *Server) net.Addr) {
-			withCompany(t, listen, nil, func(s *Server, addr net.Addr, all *company) {
-				const messages = 200
+			withCompany(t, listen, change, func(s *Server, addr net.Addr, all *company) {
 				cs := joinMany(t, addr, 40, taker)
-				noisy, readers := cs[39], cs[:39]
+				noisy, witness, fast, late := cs[39], cs[38], cs[slow:38], cs[:slow]
+				go io.Copy(io.Discard, noisy.conn) // what the company says
 				var reading sync.WaitGroup
-				for i, c := range readers {
-					if i < slow {
-						c.r = bufio.NewReaderSize(slowly{c.conn}, 1<<16)
-					}
-					reading.Go(func() { readNumbered(c, noisy.nick, messages) })
+				got := make([]int, len(cs))
+				readAll := func(i int, c *client) { got[i] = readNumbered(c, noisy.nick, 0, math.MaxInt) }
+				for i, c := range fast {
+					reading.Go(func() { readAll(slow+i, c) })
 				}
-				for k := range messages {
-					noisy.public(fmt.Sprintf("%d %s", k, strings.Repeat("x", 500)))
+				messages := fill(t, noisy, witness, 10_000, func() bool { return s.fullest() > s.opt().OutboxBytes/8*7 })
+				noisy.public(lastWords)
+				reading.Wait()
+				if n := s.Status().Stalled; n < slow {
+					t.Errorf("for %d of %d slow readers something waits", n, slow)
+				}
+				for _, c := range append(fast, witness) {
+					go io.Copy(io.Discard, c.conn)
+				}
+				for i, c := range late {
+					c.r = bufio.NewReaderSize(slowly{c.conn}, 1<<16)
+					reading.Go(func() { readAll(i, c) })
 				}
 				reading.Wait()
+				for i, n := range got[:38] {
+					if n != messages {
+						t.Errorf("%s got %d of %d messages", cs[i].nick, n, messages)
+					}
+				}
 				for _, c := range cs {
 					c.close()
 				}
@@ -240,45 +303,49 @@ func TestFaultSlowReaders(t *testing.T) {
 	}
 }
 
-// readNumbered reads that many messages of one peer to all, among others.
-func readNumbered(c *client, from string, messages int) {
-	for k := 0; k < messages; {
+// readNumbered reads messages of one peer to all, among others, from number k on until the one before end or until its last words,
+// and returns the number that is next.
+func readNumbered(c *client, from string, k, end int) (next int) {
+	for k < end {
 		typ, line, err := c.next(3 * patience)
 		if err != nil {
 			c.tb.Errorf("%s waits for message %d: %v", c.nick, k, err)
-			return
+			return k
 		}
 		if typ != wire.Pubmsg || !strings.HasPrefix(line, from) {
 			continue
 		}
+		if line == from+"!PUBLIC!"+lastWords {
+			return k
+		}
 		if want := fmt.Sprintf("%s!PUBLIC!%d ", from, k); !strings.HasPrefix(line, want) {
 			c.tb.Errorf("%s got %.60q, want %q", c.nick, line, want)
-			return
+			return k
 		}
 		k++
 	}
+	return k
 }
 
 // eachSocket runs f on unix sockets and on TCP, one after the other: descriptors are those of the whole process.
 func eachSocket(t *testing.T, name string, f func(t *testing.T, listen func(testing.TB, *Server) net.Addr)) {
 	t.Run(name+"unix", func(t *testing.T) { f(t, listen) })
-	t.Run(name+"tcp", func(t *testing.T) { f(t, listenTCP) })
+	t.Run(name+"tcp", func(t *testing.T) { f(t, listenSmall) })
 }
 
 // TestFaultReadersThatStop: half of all peers read nothing any more. Each is closed for that reason, and for no other.
 func TestFaultReadersThatStop(t *testing.T) {
-	change := func(o *Options) { o.WriteTimeout = time.Second } // honest peers of a busy machine read more often
+	change := func(o *Options) { o.WriteTimeout = time.Second }
 	eachSocket(t, "", func(t *testing.T, listen func(testing.TB, *Server) net.Addr) {
 		withCompany(t, listen, change, func(s *Server, addr net.Addr, all *company) {
 			const deaf = 10
-			cs := joinMany(t, addr, deaf+1, taker)
-			noisy := cs[deaf]
+			cs := joinMany(t, addr, deaf+2, taker)
+			noisy, witness := cs[deaf], cs[deaf+1]
 			go io.Copy(io.Discard, noisy.conn)
-			body := strings.Repeat("x", 20_000)
-			eventually(t, "those who read nothing are closed", func() bool {
-				noisy.public(body)
-				return s.Status().Reasons[EvictedNoProgress]+s.Status().Reasons[EvictedOutboxFull] == deaf
-			})
+			// No more than that: honest peers of a busy machine, with more than a socket holds, might take nothing for as long.
+			fill(t, noisy, witness, 10_000, func() bool { return s.waitFor(cs[:deaf]) })
+			go io.Copy(io.Discard, witness.conn)
+			eventually(t, "those who read nothing are closed", func() bool { return s.Status().Reasons[EvictedNoProgress] == deaf })
 			for _, c := range cs {
 				c.close()
 			}
@@ -286,12 +353,30 @@ func TestFaultReadersThatStop(t *testing.T) {
 	})
 }
 
+// waitFor reports whether the sockets of all of these are full.
+func (s *Server) waitFor(cs []*client) bool {
+	for _, c := range cs {
+		p := s.registry.get(c.nick)
+		if p == nil {
+			continue // it was closed for that
+		}
+		f := p.conn.f
+		f.mu.Lock()
+		stalled := p.conn.out.state == outboxStalled
+		f.mu.Unlock()
+		if !stalled {
+			return false
+		}
+	}
+	return true
+}
+
 // TestFaultResetsWithinALine: connections end in the middle of a line, of a handshake, of what is sent to them, some by a
 // reset.
 func TestFaultResetsWithinALine(t *testing.T) {
 	withCompany(t, listenTCP, nil, func(s *Server, addr net.Addr, all *company) {
 		r := rand.New(rand.NewPCG(1, 2))
-		for i := range many() {
+		for i := range many(t) {
 			c := dial(t, addr)
 			c.nick = testNick(100 + i)
 			hello := envelopeOf(t, wire.ClientHandshake, handshakeOf(c.nick, testLocation(i%50)))
@@ -312,7 +397,7 @@ func TestFaultResetsWithinALine(t *testing.T) {
 func TestFaultMassDeparture(t *testing.T) {
 	withCompany(t, listen, nil, func(s *Server, addr net.Addr, all *company) {
 		watcher := join(t, addr, testNick(99), wire.Location{})
-		cs := joinMany(t, addr, many(), testLocation)
+		cs := joinMany(t, addr, many(t), testLocation)
 		for _, c := range cs {
 			c.close()
 		}
@@ -336,19 +421,80 @@ func TestFaultMassDeparture(t *testing.T) {
 	})
 }
 
-// TestFaultReconnectStorm: all of a crowd drop their connections and come back at once, with the same nicks. All get in.
+// TestFaultReconnectStorm: all of a crowd, half of them makers, drop their connections and come back at once, with the same nicks. All
+// get in, and who listens hears of each maker that it has left, once, and then what it says.
 func TestFaultReconnectStorm(t *testing.T) {
 	withCompany(t, listen, nil, func(s *Server, addr net.Addr, all *company) {
-		cs := joinMany(t, addr, many(), taker)
+		half := func(i int) (l wire.Location) {
+			if i%2 == 0 {
+				l = testLocation(i)
+			}
+			return l
+		}
+		watcher := join(t, addr, testNick(99), wire.Location{})
+		cs := joinMany(t, addr, many(t), half)
+		watched := make(chan error, 1)
+		speakers := min(len(cs), 500) // all hear them
+		go func() { watched <- watchReturn(watcher, cs, speakers) }()
 		for _, c := range cs {
 			c.close()
 		}
-		again := joinMany(t, addr, len(cs), taker)
-		eventually(t, "all are back, and nobody else", func() bool { return s.Status().Peers == len(again)+len(all.peers) })
-		for _, c := range again {
+		again := joinMany(t, addr, len(cs), half)
+		for i, c := range again {
+			go io.Copy(io.Discard, c.r)
+			if i < speakers {
+				c.public("back")
+			}
+		}
+		if err := <-watched; err != nil {
+			t.Error(err)
+		}
+		eventually(t, "all are back, and nobody else", func() bool { return s.Status().Peers == len(again)+len(all.peers)+1 })
+		for _, c := range append(again, watcher) {
 			c.close()
 		}
 	})
+}
+
+// watchReturn reads until each of the first of cs has said that it is back, and returns an error unless it was told once by then that
+// those of cs that serve have left, and of each before it said so.
+func watchReturn(watcher *client, cs []*client, speakers int) error {
+	gone, back := map[string]int{}, map[string]int{}
+	for _, c := range cs[:speakers] {
+		back[c.nick] = 0
+	}
+	for left := speakers; left > 0; {
+		typ, line, err := watcher.next(3 * patience)
+		if err != nil {
+			return fmt.Errorf("%d have not said that they are back: %w", left, err)
+		}
+		if typ == wire.Peerlist {
+			for _, e := range wire.ParsePeerlist([]byte(line)) {
+				if gone[e.Nick]++; !e.Gone || gone[e.Nick] > 1 || back[e.Nick] > 0 || !e.Location.Serving() {
+					return fmt.Errorf("was told %+v, %d times, and %d times heard of it", e, gone[e.Nick], back[e.Nick])
+				}
+			}
+			continue
+		}
+		m, err := wire.SplitMessage([]byte(line))
+		if err != nil {
+			return fmt.Errorf("got %q: %w", line, err)
+		}
+		nick := string(m.From)
+		if _, ours := back[nick]; !ours {
+			continue
+		}
+		if back[nick]++; back[nick] > 1 {
+			return fmt.Errorf("%s is back twice", nick)
+		}
+		left--
+	}
+	for i, c := range cs {
+		if serves := i%2 == 0; serves != (gone[c.nick] == 1) {
+			return fmt.Errorf("%s, which serves: %t, has left %d times", c.nick, serves, gone[c.nick])
+		}
+	}
+	return nil
 }
 
 // TestShutdownUnderLoadWritesWhatWasTaken: what the server has taken of a sender goes out to those who read, also when more of
@@ -379,7 +525,7 @@ func TestShutdownUnderLoadWritesWhatWasTaken(t *testing.T) {
 		go func() { stopped <- s.Shutdown(context.Background()) }()
 		for _, c := range readers {
 			work.Go(func() {
-				readNumbered(c, sender.nick, messages)
+				readNumbered(c, sender.nick, 0, messages)
 				io.Copy(io.Discard, c.r)
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,8 @@ var (
 //
 //	go test ./server -run TestSimulation -sim.seed 17 -sim.runs 200
 //
-// With -sim.seed all runs have that seed; otherwise run i has the seed i.
+// With -sim.seed all runs have that seed; otherwise run i has the seed i. A panic of the server itself ends the tests before they can
+// say more: then the seed is the last argument of simulate, in the goroutine that is in it.
 func TestSimulation(t *testing.T) {
 	runs := *simRuns
 	if runs == 0 {
@@ -39,6 +41,7 @@ func TestSimulation(t *testing.T) {
 			runs = 30
 		}
 	}
+	debug.SetTraceback("all")
 	var all simCount
 	for i := range runs {
 		seed := uint64(i + 1)
