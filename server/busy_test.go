@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -111,6 +112,49 @@ func listenTo(c *client, friend string, peers, messages int) {
 			next[from]++ // the odd ones are for others
 		}
 		left--
+	}
+}
+
+// TestNothingComesBeforeTheEndOfAHandshake: not even while something is sent to all without a break (protocol.md 5.2).
+func TestNothingComesBeforeTheEndOfAHandshake(t *testing.T) {
+	s := newServer(t, nil)
+	line := rawMessage{wire.Peerlist, entryOf(testNick(1), testLocation(1)) + ";D"}
+	stop := make(chan struct{})
+	var noise sync.WaitGroup
+	defer noise.Wait()
+	defer close(stop)
+	for range 4 { // so many that the flushers' locks go from one to the next
+		noise.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				fr, err := newFrame(line.Type, []byte(line.Line), s.now())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.broadcast(fr, nil)
+				fr.release()
+			}
+		})
+	}
+	for i := range 200 {
+		p := &memPeer{t: t, m: newMemTransport(1 << 20)}
+		p.c = s.newConn(p.m, nil)
+		s.start(p.c)
+		p.hello(testNick(i+2), wire.Location{})
+		r := bufio.NewReader(p.m)
+		b, err := r.ReadBytes('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.parse(b); !accepted(t, got[0]) {
+			t.Fatalf("refused: %v", got)
+		}
+		p.m.closeClient()
 	}
 }
 
