@@ -101,10 +101,11 @@ func (s *Server) Status() Status {
 	now := s.now()
 	for _, f := range s.flushers {
 		f.mu.Lock()
+		st.OutboxBytes += f.backlog // by the flusher's own account: what that forgot to take off would hold senders back for ever
 		for _, c := range f.members {
-			st.OutboxBytes += c.out.bytes
 			if c.out.state == outboxStalled {
 				st.Stalled++
+				st.OutboxBytes += c.out.bytes
 				if born := c.out.oldest(); born != 0 {
 					st.Oldest = max(st.Oldest, time.Duration(now-born))
 				}
