@@ -228,6 +228,98 @@ func (w *wholeProgram) say(p *onionPeer, k, size int) {
 	w.send(p, wire.Pubmsg, fmt.Sprintf("%s!PUBLIC!%d %s", p.nick, k, strings.Repeat("x", size)))
 }
 
+// exchange wants count messages of one to all to come to another, in order, each before the next is sent.
+func (w *wholeProgram) exchange(from, to *onionPeer, first, count int) {
+	w.t.Helper()
+	for k := first; k < first+count; k++ {
+		w.say(from, k, 100)
+		if err := numbered(to, from, k, k+1); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestFullDiskLosesNothing: while no file may grow, no ban can be kept, which is said, and everything else goes on. When there is room
+// again, bans are kept, as if nothing had happened.
+func TestFullDiskLosesNothing(t *testing.T) {
+	dir := newDir(t)
+	w := startProgram(t, dir, "1024")
+	a, b := w.join(1, wire.Location{}), w.join(2, wire.Location{})
+	var was unix.Rlimit
+	if err := unix.Prlimit(w.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 0, Max: unix.RLIM_INFINITY}, &was); err != nil {
+		t.Fatal(err)
+	}
+	w.exchange(a, b, 0, 50)
+	if said := w.command("ban", wholeNick(100), "--for", "1h"); !strings.Contains(said, "warning: ") || !strings.Contains(said, unix.EFBIG.Error()) {
+		t.Errorf("the ban says %q", said)
+	}
+	if answer := w.hello(w.dial(3), wholeNick(100), wire.Location{}); !strings.Contains(answer, `"accepted": false`) {
+		t.Errorf("banned, and got %s", answer)
+	}
+	w.exchange(a, b, 50, 50)
+	w.join(4, wire.Location{})
+	if r := w.status(); r.Store.OK || r.ConnectedPeers.Total != 3 {
+		t.Errorf("store %+v, and %d peers", r.Store, r.ConnectedPeers.Total)
+	}
+	if err := unix.Prlimit(w.cmd.Process.Pid, unix.RLIMIT_FSIZE, &was, nil); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.command("ban", wholeNick(101), "--for", "1h"); strings.Contains(said, "warning: ") {
+		t.Errorf("the ban says %q", said)
+	}
+	w.exchange(a, b, 100, 50)
+	if r := w.status(); !r.Store.OK || r.ConnectedPeers.Total != 3 {
+		t.Errorf("store %+v, and %d peers", r.Store, r.ConnectedPeers.Total)
+	}
+	if code := w.signal(unix.SIGTERM); code != 0 {
+		t.Errorf("exit code %d\n%s", code, w.log())
+	}
+	again := startProgram(t, dir, "1024")
+	if answer := again.hello(again.dial(1), wholeNick(101), wire.Location{}); !strings.Contains(answer, `"accepted": false`) {
+		t.Errorf("banned, and got %s", answer)
+	}
+}
+
+// TestDamagedStoreLosesNothing: a store that is damaged before the start, or overwritten under the program that uses it, costs the peers
+// nothing.
+func TestDamagedStoreLosesNothing(t *testing.T) {
+	dir := newDir(t)
+	keptMinutes(t, dir)
+	path := filepath.Join(dir, "state", store.FileName)
+	damage := func() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(bytes.Repeat([]byte("damage"), 8<<10), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage()
+	w := startProgram(t, dir, "1024")
+	if !strings.Contains(w.log(), "the store was damaged") {
+		t.Errorf("the log does not say so\n%s", w.log())
+	}
+	a, b := w.join(1, wire.Location{}), w.join(2, wire.Location{})
+	w.exchange(a, b, 0, 50)
+	w.command("ban", wholeNick(100), "--for", "1h", "--reason", "kept")
+	damage()
+	for i := range 5 {
+		exec.Command("jm-directory-server", "ban", wholeNick(101+i), "--for", "1h", "--config", filepath.Join(dir, "config.toml")).Run() // as it may
+		w.exchange(a, b, 50+10*i, 10)
+	}
+	for i := range 6 {
+		if answer := w.hello(w.dial(10+i), wholeNick(100+i), wire.Location{}); i == 0 && !strings.Contains(answer, `"accepted": false`) {
+			t.Errorf("banned, and got %s", answer)
+		}
+	}
+	w.exchange(a, b, 100, 50)
+	if code := w.signal(unix.SIGTERM); code != 0 {
+		t.Errorf("exit code %d\n%s", code, w.log())
+	}
+}
+
 // TestFileLimitReached: with no descriptor left, those who are connected go on, and newcomers get in once there are some.
 func TestFileLimitReached(t *testing.T) {
 	w := startProgram(t, newDir(t), "100")
@@ -237,12 +329,7 @@ func TestFileLimitReached(t *testing.T) {
 		crowd = append(crowd, w.dial(10+i))
 	}
 	w.eventually("the limit is reached, and the log says so", func() bool { return strings.Contains(w.log(), "cannot accept connections for now") })
-	for k := range 100 {
-		w.say(a, k, 100)
-		if err := numbered(b, a, k, k+1); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.exchange(a, b, 0, 100)
 	for _, p := range crowd {
 		p.conn.Close()
 	}
