@@ -43,6 +43,7 @@ func (m *memTransport) setRoom(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.room = n
+	m.change()
 }
 
 // wait releases the lock until something changes or until at (zero: no limit); it reports false at that time.

@@ -155,7 +155,7 @@ func (c *simConn) judgeOwnership() {
 		if from, to := max(c.acceptedAt, d.acceptedAt), min(c.end(), d.end()); from < to {
 			c.wrong(from, "has the nick together with connection %d until %v", d.id, to)
 		}
-		by = by || may && d.acceptedAt == c.endedAt
+		by = by || may && (d.acceptedAt == c.endedAt || d.late && d.acceptedAt > c.endedAt)
 	}
 	if displaced && c.endedAt >= 0 && !by {
 		c.wrong(c.endedAt, "replaced by nobody who may")
@@ -248,7 +248,7 @@ func (v *simView) message(l simLine) *simConn {
 		v.wrong(l.at, "got %q, which is another's", l.Line)
 	case from.accepted() && from.handled(msg) < v.helloAt:
 		v.wrong(l.at, "got %q, which was sent at %v before it joined at %v", l.Line, msg.at, v.helloAt)
-	case v.former[parts[0]] == from:
+	case v.former[parts[0]] == from || v.gone[from.entry()] > v.departures(from.entry(), l.at, from):
 		v.wrong(l.at, "got %q after its departure", l.Line)
 	case from.accepted() && !v.stalled && !v.busy && !v.deaf && l.at != max(from.handled(msg), v.acceptedAt):
 		v.wrong(l.at, "got %q, which was sent at %v: somebody was held up", l.Line, from.handled(msg))
@@ -326,16 +326,20 @@ func (v *simView) departure(at time.Duration, e wire.Entry) {
 	v.goneAt[entryOf(e.Nick, e.Location)] = at
 	v.former[e.Nick] = v.last[e.Nick]
 	delete(v.last, e.Nick)
-	may := 0
+	if v.gone[entryOf(e.Nick, e.Location)]++; v.gone[entryOf(e.Nick, e.Location)] > v.departures(entryOf(e.Nick, e.Location), at, nil) {
+		v.wrong(at, "was told that %s has left once more than it has", e.Nick)
+	}
+}
+
+// departures returns how many with this entry may have been announced by then, but for one.
+func (v *simView) departures(entry string, at time.Duration, but *simConn) (may int) {
 	for _, c := range v.conns {
 		known, _ := c.known()
-		if known && c.perhaps() && c.entry() == entryOf(e.Nick, e.Location) && c.end() <= at && c.announcedBy() >= v.helloAt {
+		if c != but && known && c.perhaps() && c.entry() == entry && c.end() <= at && c.announcedBy() >= v.helloAt {
 			may++
 		}
 	}
-	if v.gone[entryOf(e.Nick, e.Location)]++; v.gone[entryOf(e.Nick, e.Location)] > may {
-		v.wrong(at, "was told that %s has left once more than it has", e.Nick)
-	}
+	return may
 }
 
 // entry is what a departure of c names.

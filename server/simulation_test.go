@@ -97,6 +97,7 @@ type simConn struct {
 	cheats   bool // with another's key
 	answers  bool // probes
 	deaf     bool // stops to read for good, some time
+	late     bool // reads nothing at first, not even the answer to its handshake
 	m        *memTransport
 	c        *conn
 	turn     chan struct{} // one writes at a time
@@ -141,7 +142,7 @@ func simulate(t *testing.T, seed uint64) simCount {
 	o.Flushers = 1 + r.IntN(3)
 	o.DirectoryID = testID
 	o.Location = testLocation(1000)
-	o.OutboxBytes, o.OutboxShare = MinOutboxBytes, 0 // a share may be used up
+	o.OutboxShare, o.PublicBytes = 0, Rate{} // they may be used up
 	s, err := New(o, quietLogger())
 	if err != nil {
 		t.Fatal(err)
@@ -189,6 +190,7 @@ func (m *sim) newConn(i, nicks int) *simConn {
 		turn: make(chan struct{}, 1), answer: make(chan bool, 1),
 		helloAt: -1, answeredAt: -1, acceptedAt: -1, leftAt: -1, endedAt: -1,
 	}
+	c.late = !c.proves && !c.deaf && r.IntN(6) == 0
 	c.cheats = c.proves && r.IntN(6) == 0
 	if r.IntN(2) == 0 {
 		c.location = testLocation(k)
@@ -215,15 +217,19 @@ func (c *simConn) pause(most int) {
 func (c *simConn) live(readers *sync.WaitGroup) {
 	time.Sleep(time.Duration(c.r.IntN(40)) * simTick)
 	room := []int{70, 3000, 1 << 20}[c.r.IntN(3)] // of the socket
-	if c.deaf {
+	switch {
+	case c.deaf:
 		room = 300
+	case c.late:
+		room, c.stalled = 0, true
+		c.resumes.Store(int64(c.now() + time.Duration(1+c.r.IntN(10))*time.Second))
 	}
 	c.m = newMemTransport(room)
 	c.c = c.s.newConn(c.m, simCircuit(c.r.IntN(4)))
 	c.s.start(c.c)
 	readers.Go(c.read)
 	c.helloAt = c.now()
-	if !c.proves && c.r.IntN(4) == 0 {
+	if !c.proves && !c.late && c.r.IntN(4) == 0 {
 		// With its first message in the same segment, and for some that is all: join, one message, close.
 		c.write(envelopeOf(c.t, wire.ClientHandshake, c.hello), envelopeOf(c.t, wire.Pubmsg, c.next(wire.Public)))
 		if c.r.IntN(2) == 0 {
@@ -298,8 +304,8 @@ func (c *simConn) say(t wire.Type, to string) {
 func (c *simConn) next(to string) string {
 	c.sent = append(c.sent, simMessage{c.now(), to})
 	text := fmt.Sprintf("%s!%s!%d %d", c.owner.nick, to, c.id, len(c.sent)-1)
-	if c.r.IntN(8) == 0 {
-		text += " " + strings.Repeat("x", c.r.IntN(6000)) // several writes, and more than a lane may go ahead
+	if c.r.IntN(5) == 0 {
+		text += " " + strings.Repeat("x", c.r.IntN(12_000)) // several writes, and more than a lane may go ahead
 	}
 	return text
 }
@@ -350,6 +356,9 @@ func (c *simConn) read() {
 			case <-time.After(wait):
 			case <-c.over:
 				return
+			}
+			if c.late {
+				c.m.setRoom(70)
 			}
 		}
 		n, err := c.m.Read(buf[:1+c.seed%uint64(len(buf))])
