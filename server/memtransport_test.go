@@ -118,7 +118,7 @@ func (m *memTransport) writev(v *vector) (int, error) {
 	}
 	n := 0
 	v.each(func(b []byte) {
-		k := min(len(b), m.room-len(m.out))
+		k := max(0, min(len(b), m.room-len(m.out)))
 		m.out = append(m.out, b[:k]...)
 		n += k
 	})

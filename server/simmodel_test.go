@@ -60,6 +60,11 @@ func (c *simConn) known() (may, must bool) {
 	return may, must
 }
 
+// due reports whether v gets a message of c: what is sent to oneself goes nowhere.
+func (m simMessage) due(c, v *simConn) bool {
+	return m.to == wire.Public || m.to == v.owner.nick && m.to != c.owner.nick
+}
+
 // wrong reports a broken rule.
 func (c *simConn) wrong(at time.Duration, format string, args ...any) {
 	c.t.Errorf("seed %d: connection %d (%s) at %v: %s", c.seed, c.id, c.owner.nick, at, fmt.Sprintf(format, args...))
@@ -244,7 +249,7 @@ func (v *simView) message(l simLine) *simConn {
 		v.wrong(l.at, "got its own message %d back", n)
 	case msg.to != parts[1] || (l.Type == wire.Pubmsg) != (msg.to == wire.Public):
 		v.wrong(l.at, "got %v, which was sent to %s", l, msg.to)
-	case msg.to != wire.Public && msg.to != v.owner.nick:
+	case !msg.due(from, v.simConn):
 		v.wrong(l.at, "got %q, which is another's", l.Line)
 	case from.accepted() && from.handled(msg) < v.helloAt:
 		v.wrong(l.at, "got %q, which was sent at %v before it joined at %v", l.Line, msg.at, v.helloAt)
@@ -259,7 +264,7 @@ func (v *simView) message(l simLine) *simConn {
 	v.last[parts[0]] = from
 	if at, seen := v.next[id]; seen {
 		for ; at < n; at++ {
-			if from.sent[at].to == wire.Public || from.sent[at].to == v.owner.nick {
+			if from.sent[at].due(from, v.simConn) {
 				v.wrong(l.at, "got message %d of %d, and not %d, which came before", n, id, at)
 			}
 		}
@@ -367,7 +372,7 @@ func (v *simView) missing() {
 			continue
 		}
 		for n, msg := range c.sent {
-			if due := msg.to == wire.Public || msg.to == v.owner.nick; due && c.certain(msg) && v.reads(c.handled(msg)) && !v.came[[2]int{c.id, n}] {
+			if msg.due(c, v.simConn) && c.certain(msg) && v.reads(c.handled(msg)) && !v.came[[2]int{c.id, n}] {
 				v.wrong(c.handled(msg), "message %d of %d did not come", n, c.id)
 			}
 		}
@@ -412,7 +417,7 @@ func (m *sim) count() (n simCount) {
 	n.Displaced, n.NoProgress = int(st.Reasons[EvictedDisplaced]), int(st.Reasons[EvictedNoProgress])
 	for r, times := range st.Reasons {
 		switch r {
-		case DroppedUnknownTarget, DroppedForged, DroppedDisplaced, EvictedDisplaced, EvictedNoProgress:
+		case DroppedUnknownTarget, DroppedSelf, DroppedForged, DroppedDisplaced, EvictedDisplaced, EvictedNoProgress:
 		default:
 			if r.Kind() == "dropped" || r.Kind() == "evicted" {
 				m.t.Errorf("seed %d: %v %v: %d", m.seed, r.Kind(), r, times)

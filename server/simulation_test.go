@@ -74,6 +74,7 @@ type sim struct {
 	s     *Server
 	seed  uint64
 	begin time.Time
+	nicks int // that somebody has, some time
 	conns []*simConn
 	end   time.Duration // of the run, since its begin
 	over  chan struct{} // closed at the end: whoever does not read is waited for no more
@@ -98,6 +99,7 @@ type simConn struct {
 	answers  bool // probes
 	deaf     bool // stops to read for good, some time
 	late     bool // reads nothing at first, not even the answer to its handshake
+	room     int  // of its socket, while it does not read
 	m        *memTransport
 	c        *conn
 	turn     chan struct{} // one writes at a time
@@ -148,10 +150,10 @@ func simulate(t *testing.T, seed uint64) simCount {
 		t.Fatal(err)
 	}
 	m := &sim{t: t, s: s, seed: seed, begin: time.Now(), over: make(chan struct{})}
-	nicks := 2 + r.IntN(7)
+	m.nicks = 2 + r.IntN(7)
 	var clients, readers sync.WaitGroup
 	for i := range 4 + r.IntN(24) {
-		c := m.newConn(i, nicks)
+		c := m.newConn(i)
 		m.conns = append(m.conns, c)
 		clients.Go(func() { c.live(&readers) })
 	}
@@ -181,9 +183,9 @@ func simulate(t *testing.T, seed uint64) simCount {
 }
 
 // newConn draws a connection.
-func (m *sim) newConn(i, nicks int) *simConn {
+func (m *sim) newConn(i int) *simConn {
 	r := rand.New(rand.NewPCG(m.seed, uint64(i)+1))
-	k := r.IntN(nicks)
+	k := r.IntN(m.nicks)
 	c := &simConn{
 		sim: m, id: i, r: r, owner: modelProvers()[k],
 		proves: r.IntN(3) == 0, answers: r.IntN(4) > 0, deaf: r.IntN(10) == 0,
@@ -216,22 +218,22 @@ func (c *simConn) pause(most int) {
 // live is what the client does.
 func (c *simConn) live(readers *sync.WaitGroup) {
 	time.Sleep(time.Duration(c.r.IntN(40)) * simTick)
-	room := []int{70, 3000, 1 << 20}[c.r.IntN(3)] // of the socket
+	c.room = []int{70, 3000, 1 << 20}[c.r.IntN(3)]
 	switch {
 	case c.deaf:
-		room = 300
+		c.room = 300
 	case c.late:
-		room, c.stalled = 0, true
+		c.room, c.stalled = 0, true
 		c.resumes.Store(int64(c.now() + time.Duration(1+c.r.IntN(10))*time.Second))
 	}
-	c.m = newMemTransport(room)
+	c.m = newMemTransport(c.room)
 	c.c = c.s.newConn(c.m, simCircuit(c.r.IntN(4)))
 	c.s.start(c.c)
 	readers.Go(c.read)
 	c.helloAt = c.now()
 	if !c.proves && !c.late && c.r.IntN(4) == 0 {
 		// With its first message in the same segment, and for some that is all: join, one message, close.
-		c.write(envelopeOf(c.t, wire.ClientHandshake, c.hello), envelopeOf(c.t, wire.Pubmsg, c.next(wire.Public)))
+		c.write(envelopeOf(c.t, wire.ClientHandshake, c.hello), envelopeOf(c.t, wire.Pubmsg, c.next(wire.Public, 0)))
 		if c.r.IntN(2) == 0 {
 			c.leave()
 			return
@@ -264,11 +266,17 @@ func (c *simConn) live(readers *sync.WaitGroup) {
 func (c *simConn) act() {
 	switch n := c.r.IntN(20); {
 	case n < 9:
-		c.say(wire.Pubmsg, wire.Public)
-	case n < 16:
-		to := modelNick(c.r.IntN(len(modelProvers())))
-		for range 1 + max(0, c.r.IntN(12)-6) { // some have more to say at once
-			c.say(wire.Privmsg, to)
+		c.say(wire.Pubmsg, wire.Public, 0)
+	case n < 15:
+		for to := c.other(); ; { // some have more to say at once
+			if c.say(wire.Privmsg, to, 0); c.r.IntN(3) > 0 {
+				break
+			}
+		}
+	case n == 15:
+		to := c.other()
+		for range c.r.IntN(10) { // more than a lane may go ahead
+			c.say(wire.Privmsg, to, 10_000)
 		}
 	case n == 16 && c.asked < 3:
 		c.asked++
@@ -279,18 +287,24 @@ func (c *simConn) act() {
 		c.write(envelopeOf(c.t, wire.Pubmsg, nick+"!PUBLIC!x"+c.owner.nick))
 	case n == 18 && c.r.IntN(2) == 0:
 		c.stalled = true
+		c.m.setRoom(max(c.room, 70)) // it may be about to read
 		c.resumes.Store(max(c.resumes.Load(), int64(c.now()+time.Duration(c.r.IntN(20))*time.Second)))
 	case n == 19:
 		time.Sleep(time.Duration(c.r.IntN(3)) * time.Second)
 	}
 }
 
-// say sends one numbered message.
-func (c *simConn) say(t wire.Type, to string) {
-	if to == c.owner.nick {
-		return // would be dropped
+// other draws a nick that somebody may have, or never has.
+func (c *simConn) other() string {
+	if c.r.IntN(4) > 0 {
+		return modelNick(c.r.IntN(c.nicks))
 	}
-	b := envelopeOf(c.t, t, c.next(to))
+	return modelNick(c.r.IntN(len(modelProvers())))
+}
+
+// say sends one numbered message, with so many bytes more at the most.
+func (c *simConn) say(t wire.Type, to string, more int) {
+	b := envelopeOf(c.t, t, c.next(to, more))
 	if c.r.IntN(8) > 0 {
 		c.write(b)
 		return
@@ -301,11 +315,14 @@ func (c *simConn) say(t wire.Type, to string) {
 }
 
 // next returns the next numbered message, and notes it.
-func (c *simConn) next(to string) string {
+func (c *simConn) next(to string, more int) string {
 	c.sent = append(c.sent, simMessage{c.now(), to})
 	text := fmt.Sprintf("%s!%s!%d %d", c.owner.nick, to, c.id, len(c.sent)-1)
-	if c.r.IntN(5) == 0 {
-		text += " " + strings.Repeat("x", c.r.IntN(12_000)) // several writes, and more than a lane may go ahead
+	if c.r.IntN(8) == 0 {
+		more = 6000 // several reads and writes
+	}
+	if more > 0 {
+		text += " " + strings.Repeat("x", c.r.IntN(more))
 	}
 	return text
 }
@@ -357,9 +374,7 @@ func (c *simConn) read() {
 			case <-c.over:
 				return
 			}
-			if c.late {
-				c.m.setRoom(70)
-			}
+			c.m.setRoom(1 << 20) // as a socket that is read from after long: it has room for much at once
 		}
 		n, err := c.m.Read(buf[:1+c.seed%uint64(len(buf))])
 		if err != nil {
