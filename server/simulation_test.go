@@ -98,6 +98,7 @@ type simConn struct {
 	cheats   bool // with another's key
 	answers  bool // probes
 	deaf     bool // stops to read for good, some time
+	quiet    bool // says little to all
 	late     bool // reads nothing at first, not even the answer to its handshake
 	room     int  // of its socket, while it does not read
 	m        *memTransport
@@ -192,6 +193,7 @@ func (m *sim) newConn(i int) *simConn {
 		turn: make(chan struct{}, 1), answer: make(chan bool, 1),
 		helloAt: -1, answeredAt: -1, acceptedAt: -1, leftAt: -1, endedAt: -1,
 	}
+	c.quiet = r.IntN(3) == 0
 	c.late = !c.proves && !c.deaf && r.IntN(6) == 0
 	c.cheats = c.proves && r.IntN(6) == 0
 	if r.IntN(2) == 0 {
@@ -265,7 +267,7 @@ func (c *simConn) live(readers *sync.WaitGroup) {
 // act does one thing.
 func (c *simConn) act() {
 	switch n := c.r.IntN(20); {
-	case n < 9:
+	case n < 9 && (!c.quiet || c.r.IntN(4) == 0):
 		c.say(wire.Pubmsg, wire.Public, 0)
 	case n < 15:
 		for to := c.other(); ; { // some have more to say at once
