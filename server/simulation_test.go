@@ -37,8 +37,11 @@ var (
 func TestSimulation(t *testing.T) {
 	runs := *simRuns
 	if runs == 0 {
-		if runs = 300; testing.Short() || raceDetector {
+		switch runs = 2000; {
+		case raceDetector:
 			runs = 30
+		case testing.Short():
+			runs = 100
 		}
 	}
 	debug.SetTraceback("all")

@@ -15,10 +15,11 @@ const (
 	soakOrderbook = 15 * time.Second       // between two questions of the taker; directories may drop those that come sooner
 	soakVisit     = 500 * time.Millisecond // between two comings or goings of visitors
 	soakVisitors  = 10                     // one visitor for so many peers that stay
+	soakDeaf      = 2 * time.Minute        // who does not read stays until the directory ends it, but no longer
 )
 
 // soak runs a mix such as a directory sees: makers announce, peers write to each other, a taker asks for the
-// orderbook and all makers answer, and visitors come, listen or do not even read, and go. Everything that is sent is accounted for.
+// orderbook and all makers answer, and visitors come, and listen and go, or read nothing until they are ended. Everything that is sent is accounted for.
 func (b *bench) soak(ctx context.Context) error {
 	n := b.o.peers
 	makers := min(max(n*4/5, 1), n-1)
@@ -60,7 +61,7 @@ func (b *bench) soak(ctx context.Context) error {
 			return err
 		}
 	}
-	var asked, heard, visits atomic.Int64
+	var asked, heard, visits, ended atomic.Int64
 	var askedAt atomic.Int64
 	ph.onOrderbook = func(p *peer, from []byte) {
 		if p.id < makers && string(from) == ph.taker.nick {
@@ -84,12 +85,23 @@ func (b *bench) soak(ctx context.Context) error {
 		}
 	}
 	coming := func(ctx context.Context) {
+		came := make([]time.Time, len(visit)) // zero: it is not there
 		for i := 0; ctx.Err() == nil; i++ {
-			p := visit[i%len(visit)]
-			if p.connected() {
+			k := i % len(visit)
+			switch p := visit[k]; {
+			case p.connected() && p.deaf && time.Since(came[k]) < soakDeaf:
+			case p.connected():
 				f.leave([]*peer{p})
-			} else if _, err := f.join(ctx, []*peer{p}, 1, nil, nil); err == nil {
-				visits.Add(1)
+				came[k] = time.Time{}
+			default:
+				if p.deaf && !came[k].IsZero() {
+					ended.Add(1)
+				}
+				came[k] = time.Time{}
+				if _, err := f.join(ctx, []*peer{p}, 1, nil, nil); err == nil {
+					visits.Add(1)
+					came[k] = time.Now()
+				}
 			}
 			select {
 			case <-time.After(soakVisit):
@@ -120,7 +132,8 @@ func (b *bench) soak(ctx context.Context) error {
 		{"deliveries_per_second", float64(deliveries) / res.Seconds, "deliveries/s"},
 		{"messages_per_second", float64(sent) / res.Seconds, "messages/s sent, answers included"},
 		{"orderbooks", float64(asked.Load()), "orderbooks asked for, of " + terminal.Counted(makers, "maker")},
-		{"visits", float64(visits.Load()), "visitors came, half of whom never read"},
+		{"visits", float64(visits.Load()), "visitors came"},
+		{"deaf_ended", float64(ended.Load()), "of those who never read were ended for that"},
 	}
 	if res.Server != nil {
 		res.Figures = append(res.Figures, figure{"server_rss_growth_bytes", float64(res.Server.RSSGrowth), "bytes of growth of the server's RSS"})
