@@ -203,7 +203,7 @@ func (m *memTransport) close() error {
 	return nil
 }
 
-// Write, Read and CloseWrite are the client's end.
+// Write and Read are the client's end.
 
 func (m *memTransport) Write(b []byte) (int, error) {
 	m.mu.Lock()
@@ -257,6 +257,14 @@ func (m *memTransport) closeClient() {
 	m.eof = true
 	m.out = nil
 	m.room = 1 << 30
+	m.change()
+}
+
+// closeWriting ends the client's sending half.
+func (m *memTransport) closeWriting() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.eof = true
 	m.change()
 }
 

@@ -84,6 +84,38 @@ func TestSocketThatWaitsIsWoken(t *testing.T) {
 	}
 }
 
+// TestSocketWithInputIsNotParked: what came since the last read would be read when more comes, or never.
+func TestSocketWithInputIsNotParked(t *testing.T) {
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	for name, wake := range map[string]func(far net.Conn, s *socket){
+		"input":                   func(far net.Conn, _ *socket) { far.Write([]byte("x")) },
+		"the end of input":        func(far net.Conn, _ *socket) { far.(*net.TCPConn).CloseWrite() },
+		"a deadline that is over": func(_ net.Conn, s *socket) { s.setReadDeadline(time.Unix(1, 0)) },
+		"its own close":           func(_ net.Conn, s *socket) { s.close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			far, s := connectedSocket(t, p)
+			r := &lineReader{t: s, ended: new(atomic.Uint32), idle: true}
+			if _, err := r.fetch(); err != errIdle {
+				t.Fatal(err)
+			}
+			wake(far, s)
+			eventually(t, "it is known", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return s.ready || s.closed || s.late()
+			})
+			if s.park(new(conn)) {
+				t.Error("it is parked")
+			}
+		})
+	}
+}
+
 var errAny = errors.New("any error")
 
 // TestEndRightBehindInputIsSeen: a read that empties a socket is not followed by another one that would say so, which
