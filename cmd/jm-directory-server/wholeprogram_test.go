@@ -340,26 +340,51 @@ func TestFileLimitReached(t *testing.T) {
 	})
 }
 
-// TestMemoryLimitReached: above GOMEMLIMIT the program is slower, and loses nothing.
+// TestMemoryLimitReached: with more in outboxes than GOMEMLIMIT allows for everything, the program is slower, and loses nothing.
 func TestMemoryLimitReached(t *testing.T) {
-	w := startProgram(t, newDir(t), "1024", "GOMEMLIMIT=12MiB")
-	const readers, messages, size = 30, 100, 10_000 // at the worst 30 MB wait, of which 1 MB is text: frames are shared
-	sender := w.join(1, wire.Location{})
+	const limit = 12 << 20
+	w := startProgram(t, newDir(t), "1024", fmt.Sprintf("GOMEMLIMIT=%d", limit))
+	const peers, messages, size = 25, 2, 15_000 // 18 MB in all, none of it shared, and of each sender's less than a share
+	var all []*onionPeer
+	for i := range peers {
+		all = append(all, w.join(10+i, wire.Location{}))
+	}
+	text := func(from, to *onionPeer, k int) string {
+		return fmt.Sprintf("%s!%s!%d %s", from.nick, to.nick, k, strings.Repeat("x", size))
+	}
+	for _, from := range all {
+		for _, to := range all {
+			for k := range messages {
+				if from != to {
+					w.send(from, wire.Privmsg, text(from, to, k))
+				}
+			}
+		}
+	}
+	w.eventually("all is taken", func() bool { return w.status().Stats.Private == peers*(peers-1)*messages })
+	var heap float64
+	_, rest, _ := strings.Cut(w.get("/metrics"), "\ngo_memstats_heap_inuse_bytes ")
+	if _, err := fmt.Sscan(rest, &heap); err != nil || heap < limit {
+		t.Errorf("the heap has %g bytes, less than the limit of %d: %v", heap, limit, err)
+	}
 	var work sync.WaitGroup
-	for i := range readers {
-		p := w.join(10+i, wire.Location{})
+	for _, p := range all {
 		work.Go(func() {
-			if err := numbered(p, sender, 0, messages); err != nil {
-				t.Error(err)
+			next := map[string]int{}
+			for range (peers - 1) * messages {
+				_, line, err := p.next()
+				from, _, _ := strings.Cut(line, "!")
+				if want := text(&onionPeer{nick: from}, p, next[from]); err != nil || line != want {
+					t.Errorf("%s got %.60q, %v, want %.60q", p.nick, line, err, want)
+					return
+				}
+				next[from]++
 			}
 		})
 	}
-	for k := range messages {
-		w.say(sender, k, size)
-	}
 	work.Wait()
-	if r := w.status(); r.ConnectedPeers.Total != readers+1 || !strings.Contains(w.get("/metrics"), "go_gc_gomemlimit_bytes 1.2582912e+07") {
-		t.Errorf("%d peers are left of %d, or the limit is not in force", r.ConnectedPeers.Total, readers+1)
+	if n := w.status().ConnectedPeers.Total; n != peers {
+		t.Errorf("%d peers are left of %d", n, peers)
 	}
 }
 
