@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,18 +27,57 @@ const (
 )
 
 // A notifier tells the service manager ($NOTIFY_SOCKET, sd_notify(3)) how the server is. Without one it does
-// nothing. Its methods may be called from any goroutine.
+// nothing. Its methods may be called from any goroutine. The connection ends with the process.
 type notifier struct {
 	log   logrus.FieldLogger
 	ready atomic.Bool
 	deaf  atomic.Bool // the failure was logged
+
+	mu   sync.Mutex
+	conn *net.UnixConn // nil: not connected
 }
 
 // tell sends assignments such as "READY=1", all in one message.
 func (n *notifier) tell(assignments ...string) {
-	_, err := sd.SdNotify(false, strings.Join(assignments, "\n"))
+	message := []byte(strings.Join(assignments, "\n"))
+	err := n.send(message)
+	if err != nil { // it may be another one now; an isolated server cannot connect to that
+		n.disconnect()
+		err = n.send(message)
+	}
 	if err != nil && !n.deaf.Swap(true) {
 		n.log.WithError(err).Warn("the service manager cannot be told how the server is")
+	}
+}
+
+func (n *notifier) send(message []byte) error {
+	conn, err := n.connect()
+	if conn != nil {
+		_, err = conn.Write(message)
+	}
+	return err
+}
+
+// connect returns the connection to the service manager, which is kept: an isolated server makes no other. It is nil without a
+// service manager.
+func (n *notifier) connect() (*net.UnixConn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	name := os.Getenv("NOTIFY_SOCKET")
+	if n.conn != nil || name == "" {
+		return n.conn, nil
+	}
+	var err error
+	n.conn, err = net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	return n.conn, err
+}
+
+func (n *notifier) disconnect() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn != nil {
+		n.conn.Close()
+		n.conn = nil
 	}
 }
 

@@ -4,18 +4,28 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
 	"jm-directory-server/onion"
+	"jm-directory-server/server/wire"
 )
 
 // listenNotify is a service manager; what it is told comes from the channel, one message at a time.
 func listenNotify(t *testing.T) <-chan string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "notify")
+	return listenNotifyAt(t, filepath.Join(t.TempDir(), "notify"))
+}
+
+// listenNotifyAt listens on a path, or on an abstract socket ("@…").
+func listenNotifyAt(t *testing.T, path string) <-chan string {
+	t.Helper()
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -136,5 +146,64 @@ func TestAServiceManagerThatIsGoneIsLoggedOnce(t *testing.T) {
 	d.notify.stopping(time.Second)
 	if n := strings.Count(log.String(), "cannot be told"); n != 1 {
 		t.Errorf("%d lines, want 1: %s", n, log)
+	}
+}
+
+// TestOneConnectionToTheServiceManagerIsKept: an isolated server can make no other. Where it can, it finds a new one.
+func TestOneConnectionToTheServiceManagerIsKept(t *testing.T) {
+	told := listenNotify(t)
+	log, hook := logtest.NewNullLogger()
+	n := &notifier{log: log}
+	if conn, err := n.connect(); conn == nil || err != nil {
+		t.Fatal(conn, err)
+	}
+	n.tell("A=1")
+	wantTold(t, told, "A=1")
+	if err := os.Remove(os.Getenv("NOTIFY_SOCKET")); err != nil {
+		t.Fatal(err)
+	}
+	n.tell("B=1")
+	wantTold(t, told, "B=1")
+	n.conn.Close()
+	told = listenNotify(t)
+	n.tell("C=1")
+	wantTold(t, told, "C=1")
+	if entries := hook.AllEntries(); len(entries) > 0 {
+		t.Errorf("logged %v", entries[0].Message)
+	}
+}
+
+// TestIsolatedServerTellsItsServiceManager: over the connection from before. That the service manager goes away ends nothing.
+func TestIsolatedServerTellsItsServiceManager(t *testing.T) {
+	dir := newDir(t)
+	for _, address := range []string{filepath.Join(dir, "notify"), "@" + filepath.Base(dir)} {
+		told := listenNotifyAt(t, address)
+		w := startProgram(t, dir, "1024", "NOTIFY_SOCKET="+address)
+		wantTold(t, told, "READY=1")
+		if !strings.Contains(w.log(), `msg="isolated`) {
+			t.Errorf("it is not isolated\n%s", w.log())
+		}
+		w.cmd.Process.Signal(syscall.SIGHUP)
+		wantTold(t, told, "RELOADING=1")
+		wantTold(t, told, "READY=1")
+		if code := w.signal(syscall.SIGTERM); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		wantTold(t, told, "STOPPING=1")
+		if strings.Contains(w.log(), "cannot be told") {
+			t.Errorf("log:\n%s", w.log())
+		}
+	}
+	gone, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "gone"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startProgram(t, dir, "1024", "NOTIFY_SOCKET="+filepath.Join(dir, "gone"))
+	gone.Close()
+	w.cmd.Process.Signal(syscall.SIGHUP)
+	w.eventually("it says that nobody hears it", func() bool { return strings.Contains(w.log(), "cannot be told") })
+	w.join(1, wire.Location{}).conn.Close()
+	if code := w.signal(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
