@@ -14,8 +14,9 @@ import (
 
 // The names by which our own program is called to become something else.
 const (
-	becomingTor   = "jm-directory-server: becoming tor"
-	becomingGuard = "jm-directory-server: guarding tor"
+	becomingTor    = "jm-directory-server: becoming tor"
+	becomingGuard  = "jm-directory-server: guarding tor"
+	becomingDialer = "jm-directory-server: dialing tor"
 )
 
 // inJSON has the guard write its alarm as JSON.
@@ -27,10 +28,12 @@ const (
 	resultFD  = 4 // a pipe: closed once it has become that, or told why it has not
 	programFD = 5 // for Tor: what to execute, if that is a memory file
 	serverFD  = 5 // for the guard: the control channel's end that leads to the server
+
+	requestsFD = 3 // for the dialer: the pipe that requests come from
 )
 
-// Become turns this process into what it was started to be, a confined Tor or the guard of a control channel, and does not
-// return then. A program that sets Config.Confine calls it first of all.
+// Become turns this process into what it was started to be, a confined Tor, the guard of a control channel or a dialer, and does
+// not return then. A program that sets Config.Confine calls it first of all.
 func Become() {
 	var err error
 	switch {
@@ -39,6 +42,10 @@ func Become() {
 		err = becomeTor(os.Args[1], os.Args[2:])
 	case len(os.Args) == 1 && os.Args[0] == becomingGuard, len(os.Args) == 2 && os.Args[0] == becomingGuard && os.Args[1] == inJSON:
 		if err = becomeGuard(len(os.Args) == 2); err == nil {
+			os.Exit(0)
+		}
+	case len(os.Args) == 2 && os.Args[0] == becomingDialer:
+		if err = becomeDialer(os.Args[1]); err == nil {
 			os.Exit(0)
 		}
 	default:

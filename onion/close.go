@@ -38,6 +38,9 @@ func (s *Service) close() error {
 	if s.control != nil {
 		note(s.control.close())
 	}
+	if s.caller != nil {
+		note(s.caller.close())
+	}
 	if s.guard != nil {
 		s.guard.Stop(exitWait) // it ends with the channel
 	}

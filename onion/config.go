@@ -100,8 +100,8 @@ type Config struct {
 	// ExtraTorrc are further torrc lines for a Tor that we start.
 	ExtraTorrc []string
 	// Confine takes from a Tor that we start what it does not need, and from
-	// this process the command of any Tor but for what it needs (State.Guarded).
-	// The program has to call Become first.
+	// this process the command of any Tor but for what it needs (State.Guarded),
+	// and the need to connect (State.Dialer). The program has to call Become first.
 	Confine Confine
 
 	// JSONAlarm has the guard of the control channel, which comes with Confine, say in JSON that it refused a command. It

@@ -34,12 +34,25 @@ var onionHost = regexp.MustCompile(`^[a-z2-7]{56}\.onion$`)
 // and by a Tor of ours as well (OnionTrafficOnly).
 //
 // A Tor that we start needs Config.Socks. Of an external one, a SOCKS port on a
-// unix socket or on loopback is taken, if its control port tells of one. Else
-// the error wraps ErrNoDial. What Tor answers is a *Refusal. No error names the
+// unix socket or on loopback is taken, if its control port tells of one; with
+// Config.Confine, of those that it has at the start. Else the error wraps ErrNoDial. What Tor answers is a *Refusal. No error names the
 // host.
 func (s *Service) Dial(ctx context.Context, host string, port int, isolation string) (net.Conn, error) {
 	if host = strings.ToLower(host); !onionHost.MatchString(host) {
 		return nil, fmt.Errorf("onion: dial: %w", ErrNotOnion)
+	}
+	if s.noDial != nil {
+		return nil, fmt.Errorf("onion: dial: %w", s.noDial)
+	}
+	if s.caller != nil {
+		c, err := s.caller.connect(ctx)
+		if err == nil {
+			c, err = socks.Open(ctx, c, isolation, host, port)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("onion: dial: %w", err)
+		}
+		return c, nil
 	}
 	ports, err := s.socksPorts(ctx)
 	if err != nil {
@@ -47,7 +60,7 @@ func (s *Service) Dial(ctx context.Context, host string, port int, isolation str
 	}
 	var failed error
 	for _, p := range ports {
-		c, err := socks.Dial(ctx, p.network, p.address, isolation, host, port)
+		c, err := socks.Dial(ctx, p.Network, p.Address, isolation, host, port)
 		if err == nil {
 			return c, nil
 		}
@@ -61,11 +74,11 @@ func (s *Service) Dial(ctx context.Context, host string, port int, isolation str
 }
 
 // socksPort is where a SOCKS port listens.
-type socksPort struct{ network, address string }
+type socksPort struct{ Network, Address string }
 
 // port is the number of a TCP port; 0: it is none.
 func (p socksPort) port() uint16 {
-	a, err := netip.ParseAddrPort(p.address)
+	a, err := netip.ParseAddrPort(p.Address)
 	if err != nil {
 		return 0
 	}

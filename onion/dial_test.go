@@ -26,7 +26,7 @@ func FuzzListeners(f *testing.F) {
 	f.Add(`"192.0.2.1:9050" "127.0.0.1:9150" "unix:/run/tor/socks"`)
 	f.Fuzz(func(t *testing.T, list string) {
 		for _, p := range parseListeners(list) {
-			if !(p.network == "unix" && p.address[0] == '/') && !(p.network == "tcp" && (strings.HasPrefix(p.address, "127.") || strings.HasPrefix(p.address, "[::"))) {
+			if !(p.Network == "unix" && p.Address[0] == '/') && !(p.Network == "tcp" && (strings.HasPrefix(p.Address, "127.") || strings.HasPrefix(p.Address, "[::"))) {
 				t.Errorf("%v is not on this host", p)
 			}
 		}

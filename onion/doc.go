@@ -27,7 +27,10 @@
 // Who takes over this process must not command Tor. So, with Config.Confine, the
 // control channel leads through a guard, our own program in a process of its
 // own, which passes on what this service has to say once it has started, and
-// nothing else (commands, relay, guard.go).
+// nothing else (commands, relay, guard.go). Nor should it connect anywhere: Dial
+// asks a dialer, one more process of ours, which brings connections to Tor's
+// SOCKS port, and to nothing else, to a socket that this one listens on (caller,
+// dialer). So this one can do without connect(2); Needs says whether it can.
 //
 // Processes. The child is ours alone: its control channel is an inherited
 // socketpair end (__OwningControllerFD), it watches our process id

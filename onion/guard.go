@@ -15,8 +15,8 @@ import (
 	"jm-directory-server/isolation"
 )
 
-// guardRuntime has Go's runtime be small, and not look at the limits of its control group again and again, which it may not.
-var guardRuntime = []string{"GOMAXPROCS=1", "GOGC=10", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
+// smallRuntime has Go's runtime be small in a guard or a dialer, and not look at the limits of its control group again and again, which it may not.
+var smallRuntime = []string{"GOMAXPROCS=1", "GOGC=10", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 
 // becomeGuard passes on what server and Tor say to each other, as the relay of both, until one of them has ended. It
 // keeps nothing but these two connections; who ends it ends the channel, and Tor with it. Its alarm is text or JSON, as it was told
@@ -98,7 +98,7 @@ func (s *Service) startGuard(conn net.Conn) (net.Conn, error) {
 	if s.config.JSONAlarm {
 		args = append(args, inJSON)
 	}
-	s.guard, err = startSelf(args, guardRuntime, []*os.File{tor, theirs}, os.Stderr, nil)
+	s.guard, err = startSelf(args, smallRuntime, []*os.File{tor, theirs}, os.Stderr, nil)
 	if err != nil {
 		ours.Close()
 		unix.SetNonblock(int(tor.Fd()), true) // to start it may have changed that, for conn as well

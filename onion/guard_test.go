@@ -201,12 +201,12 @@ func TestServiceOfARunningTorIsGuardedToo(t *testing.T) {
 			if !s.State().Guarded {
 				t.Error("not guarded")
 			}
-			for _, line := range []string{commandHalt, "SIGNAL SHUTDOWN", "RESETCONF HiddenServiceOptions", "SETCONF SocksPort=0"} {
+			for _, line := range []string{commandHalt, "SIGNAL SHUTDOWN", "RESETCONF HiddenServiceOptions", "SETCONF SocksPort=0", commandInfo + infoSocks} {
 				if _, err := s.control.request(t.Context(), line); err == nil {
 					t.Errorf("%s is passed on", line)
 				}
 			}
-			if _, err := s.socksPorts(t.Context()); !errors.Is(err, ErrNoDial) { // it has none
+			if _, err := s.Dial(t.Context(), ourID+".onion", 5222, ""); !errors.Is(err, ErrNoDial) { // it has no SOCKS port
 				t.Error(err)
 			}
 			if err := s.Close(); err != nil {
@@ -235,8 +235,8 @@ func controlPort(t *testing.T, host *Service) string {
 	}
 	for _, line := range r.Data {
 		for _, l := range parseListeners(line) {
-			if l.network == "tcp" {
-				return l.address
+			if l.Network == "tcp" {
+				return l.Address
 			}
 		}
 	}

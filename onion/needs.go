@@ -10,8 +10,8 @@ import (
 type Needs struct {
 	// Remove are directories from which Close removes something.
 	Remove []string
-	// Sockets are unix sockets, or directories of some, that Dial connects to;
-	// Ports are TCP ports of this host, where an external Tor offers no other.
+	// Sockets are unix sockets that Dial connects to; Ports are TCP ports of
+	// this host, where an external Tor offers no other. With a dialer there are none.
 	Sockets []string
 	Ports   []uint16
 	// PID is the process that Close may have to signal; 0: none.
@@ -27,15 +27,17 @@ func (s *Service) Needs(ctx context.Context) Needs {
 	n := Needs{Remove: []string{s.config.RuntimeDir}, PID: s.PID()}
 	if s.runtime.short != "" {
 		n.Remove = append(n.Remove, filepath.Dir(s.runtime.short))
-		n.Sockets = append(n.Sockets, s.runtime.short)
 	}
 	if s.proc != nil && n.PID == 0 {
 		n.Internet, n.Write = true, []string{s.config.StateDir, s.config.RuntimeDir}
 	}
+	if s.caller != nil || s.noDial != nil {
+		return n
+	}
 	ports, _ := s.socksPorts(ctx) // without, Dial finds none either
 	for _, p := range ports {
-		if p.network == "unix" {
-			n.Sockets = append(n.Sockets, p.address)
+		if p.Network == "unix" {
+			n.Sockets = append(n.Sockets, p.Address)
 		}
 	}
 	if len(n.Sockets) == 0 {

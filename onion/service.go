@@ -39,6 +39,8 @@ type Service struct {
 	runtime   *runtimeDir
 	control   *channel
 	guard     *owned.Process  // between control and Tor; nil: there is none
+	caller    *caller         // of Dial; nil: it connects by itself
+	noDial    error           // why Dial has no SOCKS port, if that is for good
 	proc      process.Process // nil in mode External
 	ended     chan struct{}   // closed when proc has ended; exit then says how
 	exit      error
@@ -109,6 +111,9 @@ func (s *Service) start(ctx context.Context) error {
 	if err := run(ctx); err != nil {
 		return err
 	}
+	if err := s.callDialer(ctx); err != nil {
+		return err
+	}
 	return s.order(ctx)
 }
 
@@ -137,7 +142,7 @@ func (s *Service) prepare() error {
 	if s.id, err = keptIdentity(s.keyDir); err != nil {
 		return err
 	}
-	s.socket, err = s.runtime.listen()
+	s.socket, err = s.runtime.listen(serviceSocket)
 	return err
 }
 

@@ -12,6 +12,12 @@ import (
 // maxSocketPath is the room in sockaddr_un, without the closing NUL.
 const maxSocketPath = 107
 
+// The sockets that we listen on: for Tor with the streams of clients, and for the dialer.
+const (
+	serviceSocket = "onion.sock"
+	dialedSocket  = "dialed.sock"
+)
+
 // runtimeDir is our directory for what lives no longer than the process. While
 // we hold its lock nobody else uses it.
 type runtimeDir struct {
@@ -48,7 +54,7 @@ func openRuntimeDir(path string) (*runtimeDir, error) {
 		return nil, fmt.Errorf("runtime directory: lock %s: %w", path, err)
 	}
 	d := &runtimeDir{path: path, lock: lock}
-	for _, pattern := range []string{"onion.sock", "socks.sock", "ephemeral-*", "tor-exe-*"} {
+	for _, pattern := range []string{serviceSocket, "socks.sock", dialedSocket, "ephemeral-*", "tor-exe-*"} {
 		left, _ := filepath.Glob(filepath.Join(globQuote(path), pattern)) // the pattern is valid
 		for _, p := range left {
 			if err := os.RemoveAll(p); err != nil {
@@ -98,9 +104,9 @@ func (d *runtimeDir) socket(name string) (string, error) {
 	return path, nil
 }
 
-// listen opens the service's socket, mode 0600.
-func (d *runtimeDir) listen() (*net.UnixListener, error) {
-	path, err := d.socket("onion.sock")
+// listen opens a socket, mode 0600.
+func (d *runtimeDir) listen(name string) (*net.UnixListener, error) {
+	path, err := d.socket(name)
 	if err != nil {
 		return nil, err
 	}

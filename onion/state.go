@@ -59,6 +59,9 @@ type State struct {
 	// Guarded says whether a guard lets no more through to Tor than what this
 	// service has to say.
 	Guarded bool
+	// Dialer says whether another process connects for Dial, so that this one
+	// need not.
+	Dialer bool
 
 	// SocksReady says whether Dial has a SOCKS socket of ours and Tor has
 	// reached its network. It says nothing of an external Tor.
@@ -72,7 +75,7 @@ func (s *Service) State() State {
 		Mode: s.config.Mode, TorVersion: s.version,
 		Progress: s.bootstrap.now(),
 		PoW:      s.features.pow, CircuitIDs: s.features.circuitIDs, IntroDoS: s.features.introDoS,
-		Missing: s.missing(), Guarded: s.guard != nil,
+		Missing: s.missing(), Guarded: s.guard != nil, Dialer: s.caller != nil,
 	}
 	select {
 	case <-s.published:

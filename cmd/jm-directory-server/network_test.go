@@ -117,13 +117,13 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 		}
 	})
 	t.Run("SIGTERMStopsEverythingInOrder", func(t *testing.T) {
-		tor, guard := torAndGuard(t, first.pid())
+		tor, guard, dialer := torGuardAndDialer(t, first.pid())
 		first.cmd.Process.Signal(syscall.SIGTERM)
 		if code := first.wait(ctx); code != 0 {
 			t.Errorf("exit code %d, want 0\n%s", code, first.log())
 		}
-		if !gone(tor, patience) || !gone(guard, patience) {
-			t.Error("Tor or its guard is still there")
+		if !gone(tor, patience) || !gone(guard, patience) || !gone(dialer, patience) {
+			t.Error("Tor, its guard or the dialer is still there")
 		}
 	})
 	second := startBinary(ctx, t, binary, config)
@@ -137,7 +137,7 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 		checkIsolated(ctx, t, second, config)
 	})
 	t.Run("KilledTorEndsTheServer", func(t *testing.T) {
-		tor, _ := torAndGuard(t, second.pid())
+		tor, _, _ := torGuardAndDialer(t, second.pid())
 		syscall.Kill(tor, syscall.SIGKILL)
 		if code := second.wait(ctx); code != 1 {
 			t.Errorf("exit code %d, want 1", code)
@@ -149,11 +149,11 @@ func TestDirectoryOverAPrivateTorNetwork(t *testing.T) {
 	third := startBinary(ctx, t, binary, config)
 	t.Run("KilledServerLeavesNoTor", func(t *testing.T) {
 		third.address(ctx)
-		tor, guard := torAndGuard(t, third.pid())
+		tor, guard, dialer := torGuardAndDialer(t, third.pid())
 		third.cmd.Process.Kill()
 		third.wait(ctx)
-		if !gone(tor, patience) || !gone(guard, patience) {
-			t.Error("Tor or its guard is still there")
+		if !gone(tor, patience) || !gone(guard, patience) || !gone(dialer, patience) {
+			t.Error("Tor, its guard or the dialer is still there")
 		}
 	})
 	fourth := startBinary(ctx, t, binary, config)
@@ -239,7 +239,7 @@ func stopTor(ctx context.Context, t *testing.T, client *tornet.Node, host string
 		t.Fatal(err)
 	}
 	defer reader.conn.Close()
-	tor, _ := torAndGuard(t, b.pid())
+	tor, _, _ := torGuardAndDialer(t, b.pid())
 	stopped := 3 * time.Second
 	if *faultsLong {
 		stopped = 30 * time.Second
@@ -294,7 +294,7 @@ func awaitCheck(ctx context.Context, t *testing.T, binary, config string) admin.
 	}
 }
 
-// checkIsolated looks at every thread of the server, of its Tor and of the guard between them, and whether an isolated server still does what it is
+// checkIsolated looks at every thread of the server, of its Tor, of the guard between them and of the dialer, and whether an isolated server still does what it is
 // asked: a reload, also of a file that was put in the place of the old one, its numbers, and the check of its own onion.
 func checkIsolated(ctx context.Context, t *testing.T, b *binaryRun, config string) {
 	for _, pid := range append(childrenOf(t, b.pid()), b.pid()) {
@@ -462,8 +462,9 @@ func childrenOf(t *testing.T, pid int) (children []int) {
 	return children
 }
 
-// torAndGuard are the two children of a server that runs: its Tor, and the guard of the channel to it.
-func torAndGuard(t *testing.T, server int) (tor, guard int) {
+// torGuardAndDialer are the three children of a server that runs: its Tor, the guard of the channel to it, and what connects for the
+// server.
+func torGuardAndDialer(t *testing.T, server int) (tor, guard, dialer int) {
 	t.Helper()
 	children := childrenOf(t, server)
 	for _, pid := range children {
@@ -476,12 +477,14 @@ func torAndGuard(t *testing.T, server int) (tor, guard int) {
 			tor = pid
 		case "jm-directory-server: guarding tor":
 			guard = pid
+		case "jm-directory-server: dialing tor":
+			dialer = pid
 		}
 	}
-	if len(children) != 2 || tor == 0 || guard == 0 {
-		t.Fatalf("children %v, want a Tor and its guard", children)
+	if len(children) != 3 || tor == 0 || guard == 0 || dialer == 0 {
+		t.Fatalf("children %v, want a Tor, its guard and a dialer", children)
 	}
-	return tor, guard
+	return tor, guard, dialer
 }
 
 // gone reports whether a process ends within d. A zombie, which its new parent has not reaped, is gone.

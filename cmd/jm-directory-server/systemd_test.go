@@ -81,11 +81,11 @@ func TestServiceUnderSystemd(t *testing.T) {
 	})
 	t.Run("TorAndServerRunAsTheUnitSays", func(t *testing.T) {
 		pid := mainPID(t)
-		tor, guard := torAndGuard(t, pid)
+		tor, guard, dialer := torGuardAndDialer(t, pid)
 		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", tor)); err != nil || !strings.HasPrefix(exe, "/memfd:tor") {
 			t.Errorf("Tor is %s, not a memory file: %v", exe, err)
 		}
-		for _, p := range []int{pid, tor, guard} {
+		for _, p := range []int{pid, tor, guard, dialer} {
 			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p))
 			if err != nil {
 				t.Fatal(err)

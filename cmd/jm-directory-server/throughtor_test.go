@@ -40,7 +40,7 @@ func TestEverythingComesThroughTor(t *testing.T) {
 	n := privateNetwork(ctx, t)
 	b := startBinary(ctx, t, binary, throughTorConfig(t, n))
 	host := b.address(ctx)
-	tor, _ := torAndGuard(t, b.pid())
+	tor, _, _ := torGuardAndDialer(t, b.pid())
 	m := &throughTor{t: t, server: b.pid(), tor: tor, network: n}
 
 	began, before := time.Now(), m.cpu()

@@ -53,21 +53,26 @@ func (r *Refusal) Error() string {
 // errAnswer is what does not follow RFC 1928 and RFC 1929.
 var errAnswer = errors.New("malformed answer of the SOCKS port")
 
-// Dial opens a stream to host:port through the SOCKS port at address ("unix" or
-// "tcp"), in one attempt. Streams of different users never share a circuit
-// (IsolateSOCKSAuth); user has up to 255 bytes and may be "". ctx bounds the
-// opening, not the stream. A *Refusal can be told apart.
+// Dial opens a stream to host:port as Open does, through the SOCKS port at address ("unix" or "tcp").
 func Dial(ctx context.Context, network, address, user, host string, port int) (net.Conn, error) {
-	if len(user) > 255 || len(host) == 0 || len(host) > 255 || port < 1 || port > 65535 {
-		return nil, fmt.Errorf("socks: a user of %d bytes, a host of %d or port %d does not fit", len(user), len(host), port)
-	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("socks: %w", err)
 	}
+	return Open(ctx, c, user, host, port)
+}
+
+// Open makes of c, a connection to a SOCKS port, a stream to host:port, in one attempt. If it fails, c is closed. Streams of
+// different users never share a circuit (IsolateSOCKSAuth); user has up to 255 bytes and may be "". ctx bounds the opening, not
+// the stream. A *Refusal can be told apart.
+func Open(ctx context.Context, c net.Conn, user, host string, port int) (net.Conn, error) {
+	if len(user) > 255 || len(host) == 0 || len(host) > 255 || port < 1 || port > 65535 {
+		c.Close()
+		return nil, fmt.Errorf("socks: a user of %d bytes, a host of %d or port %d does not fit", len(user), len(host), port)
+	}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	err = connect(c, user, host, port)
+	err := connect(c, user, host, port)
 	if !stop() {
 		err = ctx.Err()
 	}
