@@ -238,6 +238,11 @@ func isNot(argument uint32, value uint64) condition {
 func with(argument uint32, bits uint64) condition    { return condition{argument, bits, bits, false} }
 func without(argument uint32, bits uint64) condition { return condition{argument, bits, 0, false} }
 
+// Connects says whether there is anything that may be connected to. If not, connect(2) is refused.
+func (r Rules) Connects() bool {
+	return r.Internet || r.Program != 0 || len(r.Sockets)+len(r.Ports) > 0
+}
+
 // uses are the system calls that are allowed for some uses only.
 func (r Rules) uses() map[string][]use {
 	own := uint64(os.Getpid())
@@ -282,6 +287,10 @@ func (r Rules) uses() map[string][]use {
 		for _, name := range ours {
 			uses[name] = []use{}
 		}
+	}
+	if !r.Connects() {
+		uses["connect"] = []use{}
+		uses["sendto"] = []use{{without(3, unix.MSG_FASTOPEN), is(4, 0)}} // to whom it is connected already
 	}
 	if r.Internet || len(r.Ports) > 0 {
 		for _, family := range []uint64{unix.AF_INET, unix.AF_INET6} {

@@ -16,11 +16,17 @@ const allowed = 0x7fff0000
 // runFilter runs a filter as the kernel would, on a system call whose arguments are all the same.
 func runFilter(t *testing.T, filter []bpf.Instruction, number, arch uint32, argument uint64) bool {
 	t.Helper()
+	return runFilterOn(t, filter, number, arch, [6]uint64{argument, argument, argument, argument, argument, argument})
+}
+
+// runFilterOn is runFilter with these arguments.
+func runFilterOn(t *testing.T, filter []bpf.Instruction, number, arch uint32, arguments [6]uint64) bool {
+	t.Helper()
 	// struct seccomp_data, whose halves are in the order of this machine; the virtual machine reads words as a network has them.
 	data := make([]byte, 64)
 	binary.BigEndian.PutUint32(data[0:], number)
 	binary.BigEndian.PutUint32(data[4:], arch)
-	for i := range 6 {
+	for i, argument := range arguments {
 		low, high := 16+8*i, 20+8*i
 		if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 			low, high = high, low
@@ -68,7 +74,7 @@ func TestClosedProcessOpensNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{
-		"openat": false, "socket": false, "connect": false, "accept4": false, "sendto": false,
+		"openat": false, "socket": false, "accept4": false, "sendto": false,
 		"read": true, "write": true, "epoll_pwait": true, "futex": true, "close": true, "mmap": true,
 	} {
 		number, argument := uint32(machine.SyscallNames[name]), uint64(0)
@@ -129,8 +135,44 @@ func TestOnlyTorConnectsBySending(t *testing.T) {
 				t.Errorf("%s: %s is allowed: %v, want %v", c.name, name, got, c.may)
 			}
 		}
-		if !runFilter(t, instructions, uint32(known.SyscallNames["sendto"]), uint32(known.ID), unix.MSG_NOSIGNAL) {
+		if !runFilterOn(t, instructions, uint32(known.SyscallNames["sendto"]), uint32(known.ID), [6]uint64{3: unix.MSG_NOSIGNAL}) {
 			t.Errorf("%s cannot send", c.name)
+		}
+	}
+}
+
+// TestOnlyWhoHasSomethingToConnectToConnects: not to a unix socket either, by its path, which a filter does not see.
+func TestOnlyWhoHasSomethingToConnectToConnects(t *testing.T) {
+	known, err := arch.GetInfo("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		rules Rules
+		may   bool
+	}{
+		{"server", Rules{Signal: 7, Read: []string{"/a"}, Remove: []string{"/b"}}, false},
+		{"server without a dialer", Rules{Sockets: []string{"/c"}}, true},
+		{"the same with a port", Rules{Ports: []uint16{9050}}, true},
+		{"server with a Tor in its process", Rules{Internet: true}, true},
+		{"Tor", Rules{Internet: true, Program: 5}, true},
+		{"what becomes a program without internet", Rules{Program: 5}, true},
+		{"guard", Rules{Closed: true}, false},
+	} {
+		instructions, err := c.rules.program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.rules.Connects() != c.may {
+			t.Errorf("%s: Connects is %v", c.name, c.rules.Connects())
+		}
+		for name, arguments := range map[string][6]uint64{
+			"connect": {3, 0x7f0000001000, 110}, "sendto": {3, 0x7f0000001000, 1, unix.MSG_NOSIGNAL, 0x7f0000002000, 110},
+		} {
+			if got := runFilterOn(t, instructions, uint32(known.SyscallNames[name]), uint32(known.ID), arguments); got != c.may {
+				t.Errorf("%s: %s is allowed: %v, want %v", c.name, name, got, c.may)
+			}
 		}
 	}
 }

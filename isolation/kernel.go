@@ -60,8 +60,8 @@ func (k Kernel) Missing() []string {
 	return lacks
 }
 
-// Open names what a process of ours may still do on this kernel, and may not on one that is newer than any counted in Missing;
-// "" if there is nothing.
+// Open names what a process of ours that may connect to something may still do on this kernel, and may not on one that is newer
+// than any counted in Missing; "" if there is nothing. One that may connect to nothing (Rules) does not do it on any.
 func (k Kernel) Open() string {
 	if k.Landlock < landlockSockets {
 		return fmt.Sprintf("connections to unix sockets of others (Landlock %d)", landlockSockets)

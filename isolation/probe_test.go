@@ -24,7 +24,7 @@ type order struct {
 	Apply bool
 	Rules Rules
 
-	Dir      string // with read/, remove/, other/, each with a file f, and s, a unix socket
+	Dir      string // with read/, remove/, other/, each with a file f; in remove/ and other/ are s and d, unix sockets of streams and datagrams
 	Port     int    // of a listener on 127.0.0.1
 	Abstract string // the name of an abstract socket
 	Parent   int
@@ -98,6 +98,39 @@ const all = ^uintptr(0) // -1
 // held is an accepted TCP connection from before the rules, as a directory without a Tor has many.
 var held int
 
+// What a directory has of unix sockets from before the rules: connections for datagrams, as to a service manager, and a listener, on
+// which somebody waits.
+var (
+	manager, spare, abstract int
+	waiting                  net.Listener
+)
+
+// holdUnix opens them.
+func holdUnix(o *order) error {
+	for _, c := range []struct {
+		fd   *int
+		name string
+	}{{&manager, at("other", "d")(o)}, {&spare, at("other", "d")(o)}, {&abstract, "@" + o.Abstract + "-d"}} {
+		var err error
+		if *c.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err != nil {
+			return err
+		}
+		if err := unix.Connect(*c.fd, &unix.SockaddrUnix{Name: c.name}); err != nil {
+			return err
+		}
+	}
+	var err error
+	if waiting, err = net.Listen("unix", at("listen")(o)); err != nil {
+		return err
+	}
+	for range 2 { // for each thread
+		if err := dial("unix", at("listen")(o)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // holdTCP opens held.
 func holdTCP() error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -158,6 +191,23 @@ var forbiddenAttempts = []attempt{
 	}, past: []error{unix.EFAULT}},
 	{name: "listen on a connection", do: func(o *order) error { turned(o); return unix.Listen(held, 1) }},
 	{name: "abstract socket", do: func(o *order) error { return dial("unix", "@"+o.Abstract) }},
+	{name: "connect to a unix socket", do: func(o *order) error { return dial("unix", at("remove", "s")(o)) }},
+	{name: "connect to a unix socket elsewhere", do: func(o *order) error { return dial("unix", at("other", "s")(o)) }},
+	{name: "connect to one of datagrams", do: func(o *order) error { return dial("unixgram", at("other", "d")(o)) }},
+	{name: "send to a unix socket elsewhere", do: func(o *order) error {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrUnix{Name: at("other", "d")(o)})
+	}},
+	{name: "send elsewhere from what is connected", do: func(o *order) error {
+		return unix.Sendto(manager, []byte("x"), 0, &unix.SockaddrUnix{Name: at("other", "d")(o)})
+	}},
+	{name: "connect anew from what is connected", do: func(o *order) error {
+		return unix.Connect(spare, &unix.SockaddrUnix{Name: at("other", "d")(o)})
+	}},
 
 	{name: "addresses of the machine", do: func(*order) error { return askSocket(unix.SIOCGIFCONF, make([]byte, 16)) }},
 	{name: "addresses by the lower half of the command", do: func(*order) error { return askSocket(unix.SIOCGIFCONF|1<<32, make([]byte, 16)) }},
@@ -255,21 +305,17 @@ var forbiddenAttempts = []attempt{
 	{name: "owner by SIOCSPGRP", do: call(unix.SYS_IOCTL, all, unix.SIOCSPGRP), past: []error{unix.EBADF}},
 	{name: "signal the parent by a descriptor", do: signalByDescriptor},
 	{name: "handle on a socket's peer", do: func(o *order) error {
-		c, err := net.Dial("unix", at("remove", "s")(o))
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		if err != nil {
 			return err
 		}
-		defer c.Close()
-		raw, err := c.(*net.UnixConn).SyscallConn()
-		if err != nil {
-			return err
+		defer unix.Close(p[0])
+		defer unix.Close(p[1])
+		handle, err := unix.GetsockoptInt(p[0], unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+		if err == nil {
+			unix.Close(handle)
 		}
-		return errors.Join(raw.Control(func(fd uintptr) {
-			var handle int
-			if handle, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD); err == nil {
-				unix.Close(handle)
-			}
-		}), err)
+		return err
 	}},
 	{name: "handles with messages", do: call(unix.SYS_SETSOCKOPT, all, unix.SOL_SOCKET, unix.SO_PASSPIDFD), past: []error{unix.EBADF}},
 	{name: "limits of the parent", do: func(o *order) error {
@@ -312,7 +358,16 @@ var forbiddenAttempts = []attempt{
 
 // neededAttempts are what a directory goes on doing.
 var neededAttempts = []attempt{
-	{name: "unix socket", do: func(o *order) error { return dial("unix", at("remove", "s")(o)) }},
+	{name: "accept", do: func(*order) error {
+		c, err := waiting.Accept()
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}},
+	{name: "tell who is connected", do: func(*order) error { _, err := unix.Write(manager, []byte("x")); return err }},
+	{name: "send to who is connected", do: func(*order) error { return unix.Send(manager, []byte("x"), unix.MSG_NOSIGNAL) }},
+	{name: "tell an abstract socket that is connected", do: func(*order) error { _, err := unix.Write(abstract, []byte("x")); return err }},
 	{name: "file that may be read", do: openFile(at("read", "f"), os.O_RDONLY)},
 	{name: "file put in its place", do: openFile(at("read", "replaced"), os.O_RDONLY)},
 	{name: "removal", do: func(o *order) error { return os.RemoveAll(at("remove", "dir")(o)) }},
@@ -436,7 +491,7 @@ func probe(text string) {
 	ask <- func() error { return nil }
 	<-answer
 
-	if err := holdTCP(); err != nil {
+	if err := errors.Join(holdTCP(), holdUnix(&o)); err != nil {
 		panic(err)
 	}
 	store, err := os.OpenFile(at("store")(&o), os.O_RDWR|os.O_CREATE, 0o600)
@@ -510,16 +565,31 @@ func runProbe(t *testing.T, apply bool, tor int) map[string]string {
 	}
 	defer tcp.Close()
 	name := "isolation-" + strconv.Itoa(os.Getpid())
-	for _, address := range []string{"@" + name, filepath.Join(dir, "remove", "s")} {
+	for _, address := range []string{"@" + name, filepath.Join(dir, "remove", "s"), filepath.Join(dir, "other", "s")} {
 		l, err := net.Listen("unix", address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
 	}
+	for _, address := range []string{"@" + name + "-d", filepath.Join(dir, "other", "d")} {
+		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error)
+		go func() { // few wait in it
+			var err error
+			for err == nil {
+				_, err = l.Read(make([]byte, 8))
+			}
+			read <- err
+		}()
+		defer func() { l.Close(); <-read }()
+	}
 	o := order{Apply: apply, Dir: dir, Port: tcp.Addr().(*net.TCPAddr).Port, Abstract: name, Parent: os.Getpid(), Rules: Rules{
 		Read:   append([]string{filepath.Join(dir, "read"), filepath.Join(dir, "absent")}, OwnNumbers...),
-		Remove: []string{filepath.Join(dir, "remove")}, Sockets: []string{filepath.Join(dir, "remove")}, Signal: tor,
+		Remove: []string{filepath.Join(dir, "remove")}, Signal: tor,
 	}}
 	text, err := json.Marshal(o)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rules are what a process may still do. The zero value is: compute, use what is open, make threads, talk over unix
-// sockets, and signal itself. Paths that do not exist are left out.
+// Rules are what a process may still do. The zero value is: compute, use what is open, accept on it, make threads, and signal
+// itself; not to connect to anything. Paths that do not exist are left out.
 type Rules struct {
 	// Read are files and directories that may be read, with all below them.
 	Read []string `json:",omitempty"`
@@ -36,8 +36,6 @@ type Rules struct {
 	// Internet allows any connection, but not to bind a TCP port. listen(2) without bind(2) gives one of the kernel's choice, which
 	// Landlock does not see and a filter cannot tell from a unix socket's.
 	Internet bool `json:",omitempty"`
-	// Abstract allows abstract unix sockets of processes outside.
-	Abstract bool `json:",omitempty"`
 
 	// Closed is for a process that has all that it needs: it opens no files and makes no sockets, nor turns those that it has
 	// to somebody else.
@@ -87,10 +85,7 @@ func (r Rules) landlock() error {
 	for _, port := range r.Ports {
 		rules = append(rules, landlock.ConnectTCP(port))
 	}
-	config.Scoped = 0
-	if !r.Abstract {
-		config.Scoped |= ll.ScopeAbstractUnixSocket
-	}
+	config.Scoped = ll.ScopeAbstractUnixSocket
 	if r.Signal == 0 {
 		config.Scoped |= ll.ScopeSignal
 	}

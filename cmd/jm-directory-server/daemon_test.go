@@ -28,6 +28,8 @@ type fakeTor struct {
 	err             error
 	missing         []string
 	guarded         bool
+	dialer          bool
+	sockets         []string
 	closed          atomic.Bool
 	start           context.Context
 	atClose         func()
@@ -50,7 +52,7 @@ func (f *fakeTor) TorVersion() string         { return "0.4.9.9" }
 func (f *fakeTor) PoW() bool                  { return true }
 
 func (f *fakeTor) State() onion.State {
-	return onion.State{Effort: -1, Circuits: -1, Missing: f.missing, Guarded: f.guarded}
+	return onion.State{Effort: -1, Circuits: -1, Missing: f.missing, Guarded: f.guarded, Dialer: f.dialer}
 }
 func (f *fakeTor) CircuitIDs() bool                       { return true }
 func (f *fakeTor) SetPoW(context.Context, int, int) error { return nil }
@@ -61,7 +63,9 @@ func (f *fakeTor) Dial(context.Context, string, int, string) (net.Conn, error) {
 	return nil, onion.ErrNoDial
 }
 
-func (f *fakeTor) Needs(context.Context) onion.Needs { return onion.Needs{PID: 17} }
+func (f *fakeTor) Needs(context.Context) onion.Needs {
+	return onion.Needs{PID: 17, Sockets: f.sockets}
+}
 
 func (f *fakeTor) Close() error {
 	f.closed.Store(true)

@@ -70,7 +70,9 @@ func (d *daemon) isolate(tor onionService) error {
 		d.log.Warn("the configuration lies where the onion key can be reached: a file that is put in its place needs a restart, as a reload " +
 			"cannot read it; keep the configuration in a directory of its own")
 	}
-	if err := d.isolator.apply(d.rules(tor)); err != nil {
+	d.notify.connect() // for good
+	rules := d.rules(tor)
+	if err := d.isolator.apply(rules); err != nil {
 		if d.Isolation == isolationRequire {
 			return err
 		}
@@ -83,11 +85,25 @@ func (d *daemon) isolate(tor onionService) error {
 	}
 	d.isolated.Store(&inForce)
 	log := d.log.WithField("restricted", strings.Join(inForce, ", "))
-	if open := d.isolator.probe().Open(); open != "" {
-		log = log.WithField("open", open)
+	if open, whose := d.isolator.probe().Open(), connecting(rules, tor); open != "" && len(whose) > 0 {
+		log = log.WithField("open", strings.Join(whose, ", ")+": "+open)
 	}
 	log.Info("isolated: no new connections, no programs, no files but the configuration")
 	return nil
+}
+
+// connecting names the processes of ours that may still connect to something, where this one has these rules.
+func connecting(rules isolation.Rules, tor onionService) (names []string) {
+	if rules.Connects() {
+		names = append(names, "server")
+	}
+	if rules.Signal != 0 {
+		names = append(names, "Tor")
+	}
+	if tor != nil && tor.State().Dialer {
+		names = append(names, "dialer")
+	}
+	return names
 }
 
 // isolationInForce names what is restricted; empty before isolate, when it failed, and when nothing is.
@@ -99,15 +115,14 @@ func (d *daemon) isolationInForce() []string {
 }
 
 // rules are what this process still does once it serves: it answers whom it has accepted, writes to the store, which is
-// open, reads the configuration anew, shows its numbers, dials its own onion, and ends Tor and removes its sockets when it
-// stops.
+// open, reads the configuration anew, shows its numbers, and ends Tor and removes its sockets when it stops. Its service manager
+// it has connected to, and to Tor's SOCKS port a dialer connects for it, if there is one.
 func (d *daemon) rules(tor onionService) isolation.Rules {
 	config, _ := d.configPaths()
 	r := isolation.Rules{
 		Read: append(config, isolation.OwnNumbers...),
 		// Also sockets that a Tor of ours makes are here.
-		Remove:  []string{d.RuntimeDir},
-		Sockets: []string{d.RuntimeDir},
+		Remove: []string{d.RuntimeDir},
 	}
 	for _, where := range []func() (address, bool){
 		func() (address, bool) { return adminAddress(&d.Config) },
@@ -120,16 +135,11 @@ func (d *daemon) rules(tor onionService) isolation.Rules {
 			r.Remove = append(r.Remove, filepath.Dir(a.path))
 		}
 	}
-	if notify := os.Getenv("NOTIFY_SOCKET"); strings.HasPrefix(notify, "@") {
-		r.Abstract = true
-	} else if notify != "" {
-		r.Sockets = append(r.Sockets, notify)
-	}
 	if tor != nil {
 		needs := tor.Needs(context.Background())
 		r.Remove = append(r.Remove, needs.Remove...)
-		r.Write, r.Sockets = needs.Write, append(r.Sockets, needs.Sockets...)
-		r.Ports, r.Internet, r.Signal = needs.Ports, needs.Internet, needs.PID
+		r.Write, r.Sockets, r.Ports = needs.Write, needs.Sockets, needs.Ports
+		r.Internet, r.Signal = needs.Internet, needs.PID
 	}
 	return r
 }

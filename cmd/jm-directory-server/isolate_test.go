@@ -28,7 +28,7 @@ func isolatedDaemon(t *testing.T, mode string, kernel isolation.Kernel, fails er
 	logger.SetOutput(log)
 	c := DefaultConfig()
 	c.Isolation, c.StateDir, c.RuntimeDir = mode, t.TempDir(), t.TempDir()
-	d = &daemon{effective: &effective{Config: c}, log: logger}
+	d = &daemon{effective: &effective{Config: c}, log: logger, notify: &notifier{log: logger}}
 	d.isolator = &isolator{
 		probe: func() isolation.Kernel { return kernel },
 		apply: func(r isolation.Rules) error { *applied = append(*applied, r); return fails },
@@ -49,7 +49,6 @@ func TestIsolationIsAsConfigured(t *testing.T) {
 		{"auto", isolationAuto, wholeKernel, nil, "", "", "level=info msg=\"isolated", true},
 		{"auto, old kernel", isolationAuto, oldKernel, nil, "", "", "level=warning msg=\"isolation is not complete: this kernel cannot restrict truncating files (Landlock of Linux 6.2); TCP", true},
 		{"auto, fails", isolationAuto, wholeKernel, refused, "", "", "level=warning msg=\"isolation failed: count on none of it\" error=refused", false},
-		{"auto, unix sockets are open", isolationAuto, wholeKernel, nil, "", "", " open=\"connections to unix sockets of others (Landlock 9)\"", true},
 		{"require", isolationRequire, wholeKernel, nil, "", "", "level=info msg=\"isolated", true},
 		{"require, old kernel", isolationRequire, oldKernel, nil, `isolation = "require": this kernel cannot restrict truncating files`, "", "", false},
 		{"require, no filters", isolationRequire, isolation.Kernel{Landlock: 7}, nil, "filters for system calls", "", "", false},
@@ -80,6 +79,35 @@ func TestIsolationIsAsConfigured(t *testing.T) {
 				t.Error("rules are applied although isolation is off")
 			}
 		})
+	}
+}
+
+// TestOpenIsToldOfThoseWhoConnect: the server itself does not, unless it has no dialer.
+func TestOpenIsToldOfThoseWhoConnect(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		landlock int
+		sockets  []string
+		dialer   bool
+		want     string // "": nothing
+	}{
+		{"a Tor of ours", 7, nil, true, "Tor, dialer: connections"},
+		{"no dialer", 7, []string{"/run/socks"}, false, "server, Tor: connections"},
+		{"unix sockets are restricted", 9, nil, true, ""},
+	} {
+		d, log, _ := isolatedDaemon(t, isolationAuto, isolation.Kernel{Landlock: c.landlock, Filters: true}, nil)
+		tor := newFakeTor(t)
+		tor.sockets, tor.dialer = c.sockets, c.dialer
+		if err := d.isolate(tor); err != nil {
+			t.Fatal(err)
+		}
+		if want := ` open="` + c.want + " to unix sockets of others (Landlock 9)\""; strings.Contains(log.String(), want) != (c.want != "") || strings.Contains(log.String(), "open=") != (c.want != "") {
+			t.Errorf("%s: log %s", c.name, log)
+		}
+	}
+	d, log, _ := isolatedDaemon(t, isolationAuto, wholeKernel, nil)
+	if err := d.isolate(nil); err != nil || strings.Contains(log.String(), "open=") {
+		t.Errorf("without a Tor: %v, log %s", err, log)
 	}
 }
 
@@ -116,14 +144,14 @@ func TestRequiredIsolationComesBeforeAnythingIsStarted(t *testing.T) {
 
 func TestRulesNameNoMoreThanIsNeeded(t *testing.T) {
 	d, _, _ := isolatedDaemon(t, isolationAuto, wholeKernel, nil)
-	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify") // it is connected to
 	d.file = filepath.Join(t.TempDir(), "config.toml")
 	r := d.rules(newFakeTor(t))
 	if want := append([]string{filepath.Dir(d.file)}, isolation.OwnNumbers...); !slices.Equal(r.Read, want) {
 		t.Errorf("reads %q, want %q", r.Read, want)
 	}
-	if !slices.Equal(r.Sockets, []string{d.RuntimeDir, "/run/systemd/notify"}) || r.Abstract {
-		t.Errorf("sockets %q, abstract ones %v", r.Sockets, r.Abstract)
+	if r.Connects() {
+		t.Errorf("connects to sockets %q", r.Sockets)
 	}
 	if len(r.Write)+len(r.Execute)+len(r.Devices)+len(r.Ports) > 0 || r.Internet || r.Code || r.Program != 0 || r.Signal != 17 {
 		t.Errorf("rules %+v", r)
@@ -132,10 +160,9 @@ func TestRulesNameNoMoreThanIsNeeded(t *testing.T) {
 		t.Error("the key may be removed")
 	}
 
-	t.Setenv("NOTIFY_SOCKET", "@abstract")
 	d.Tor.Mode, d.Listen.Address, d.Admin.Listen = "off", "unix:/run/a/s", "unix:/run/b/s"
 	r = d.rules(nil)
-	if !r.Abstract || r.Signal != 0 || !slices.Contains(r.Remove, "/run/a") || !slices.Contains(r.Remove, "/run/b") {
+	if r.Connects() || r.Signal != 0 || !slices.Contains(r.Remove, "/run/a") || !slices.Contains(r.Remove, "/run/b") {
 		t.Errorf("rules without Tor %+v", r)
 	}
 }

@@ -318,6 +318,9 @@ func checkIsolated(ctx context.Context, t *testing.T, b *binaryRun, config strin
 			t.Errorf("process %d may leave core files: %v\n%s", pid, err, limits)
 		}
 	}
+	if log := b.log(); strings.Contains(log, " open=") && !strings.Contains(log, ` open="Tor, dialer: `) {
+		t.Errorf("the server itself may connect:\n%s", log)
+	}
 
 	text, err := os.ReadFile(config)
 	if err != nil {
