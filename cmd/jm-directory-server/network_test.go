@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -224,8 +223,6 @@ func torrcOf(n *tornet.Network) string {
 	return "[\n" + strings.Join(lines, ",\n") + "\n]"
 }
 
-var faultsLong = flag.Bool("faults.long", false, "Tor is stopped for 30 s, where 3 s do for every day")
-
 // stopTor stops the server's Tor for a while, and has one peer write to another meanwhile: the server goes on, and what was
 // written comes, in order, once Tor goes on.
 func stopTor(ctx context.Context, t *testing.T, client *tornet.Node, host string, b *binaryRun) {
@@ -240,9 +237,9 @@ func stopTor(ctx context.Context, t *testing.T, client *tornet.Node, host string
 	}
 	defer reader.conn.Close()
 	tor, _, _ := torGuardAndDialer(t, b.pid())
-	stopped := 3 * time.Second
-	if *faultsLong {
-		stopped = 30 * time.Second
+	stopped := 30 * time.Second
+	if testing.Short() {
+		stopped = 3 * time.Second
 	}
 	const messages = 50
 	say := func(k int) {
