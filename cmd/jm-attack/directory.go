@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -40,7 +41,8 @@ type directory struct {
 // socket is where it listens without Tor.
 func (d *directory) socket() string { return filepath.Join(d.dir, "d") }
 
-func (d *directory) config() string { return filepath.Join(d.dir, "config.toml") }
+// config is apart from the state: a server reads all that is beside it.
+func (d *directory) config() string { return filepath.Join(d.dir, "config", "config.toml") }
 
 // A capped writer keeps the beginning of what is written.
 type capped struct {
@@ -69,7 +71,7 @@ func startDirectory(binary string, config func(dir string) string) (*directory, 
 		return nil, err
 	}
 	d := &directory{binary: binary, dir: dir, ended: make(chan struct{})}
-	if err := os.WriteFile(d.config(), []byte(config(dir)), 0o600); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Dir(d.config()), 0o700), os.WriteFile(d.config(), []byte(config(dir)), 0o600)); err != nil {
 		return nil, err
 	}
 	d.cmd = exec.Command(binary, "run", "--config", d.config())

@@ -67,8 +67,8 @@ func startDirectory(binary, dir string, torrc []string, admin string, each func(
 	if err != nil {
 		return nil, fmt.Errorf("directory: configuration: %w", err)
 	}
-	file := filepath.Join(dir, "config.toml")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	file := filepath.Join(dir, "config", "config.toml") // apart from the state: a server reads all that is beside it
+	if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, text, 0o600)); err != nil {
 		return nil, fmt.Errorf("directory: configuration: %w", err)
 	}
 	d := &directory{

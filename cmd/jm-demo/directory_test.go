@@ -124,7 +124,7 @@ func TestServerGetsItsConfigurationAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-d.ended
-	file := filepath.Join(dir, "config.toml")
+	file := filepath.Join(dir, "config", "config.toml")
 	if log := d.log.last(); len(log) != 1 || log[0] != "|run --config "+file {
 		t.Errorf("it was started with %q", log)
 	}

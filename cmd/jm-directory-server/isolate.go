@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,9 +168,12 @@ func (d *daemon) configPaths() (paths []string, keyed bool) {
 	return paths, keyed
 }
 
-// leadsToKey says whether something that a key lies in for this run is dir, or below it.
+// leadsToKey says whether something that a key lies in, or will in this run, is dir, or below it.
 func (d *daemon) leadsToKey(dir string) bool {
-	places := []string{d.StateDir, d.RuntimeDir} // in the latter are those that are not kept
+	var places []string
+	if _, err := os.Lstat(onion.KeyDir(d.StateDir)); d.Tor.Mode != "off" || !errors.Is(err, fs.ErrNotExist) {
+		places = append(places, d.StateDir, d.RuntimeDir) // in the latter are those that are not kept
+	}
 	if name := keyCredential(os.Getenv); name != "" {
 		places = append(places, filepath.Dir(name))
 	}

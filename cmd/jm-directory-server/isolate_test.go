@@ -210,4 +210,17 @@ func TestConfigurationNeverLeadsToTheKey(t *testing.T) {
 			t.Errorf("%s: no warning in the log %q", dir, log)
 		}
 	}
+
+	// Without Tor there is a key only if one was made before.
+	d.Tor.Mode = "off"
+	d.file = filepath.Join(d.StateDir, "config.toml")
+	if _, keyed := d.configPaths(); keyed {
+		t.Error("a state directory without a key is said to lead to one")
+	}
+	if err := os.Mkdir(onion.KeyDir(d.StateDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, keyed := d.configPaths(); !keyed {
+		t.Error("a state directory with a key is said not to lead to it")
+	}
 }
