@@ -51,7 +51,7 @@ func (s *Service) commands() *commands {
 	}
 	if s.proc != nil {
 		c.Exact = append(c.Exact, commandHalt)
-	} else if s.caller == nil && s.noDial == nil {
+	} else if s.connects() {
 		c.Exact = append(c.Exact, commandInfo+infoSocks)
 	}
 	if s.byControl {

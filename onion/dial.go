@@ -73,6 +73,9 @@ func (s *Service) Dial(ctx context.Context, host string, port int, isolation str
 	return nil, fmt.Errorf("onion: dial: %w", failed)
 }
 
+// connects says whether Dial connects to SOCKS ports by itself: it has no dialer, and may find a port later.
+func (s *Service) connects() bool { return s.caller == nil && s.noDial == nil }
+
 // socksPort is where a SOCKS port listens.
 type socksPort struct{ Network, Address string }
 

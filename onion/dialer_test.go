@@ -238,8 +238,8 @@ func TestWithoutASocksPortNobodyConnects(t *testing.T) {
 	}
 }
 
-// testCaller is the caller of a dialer in this process.
-func testCaller(t *testing.T, ports ...socksPort) *caller {
+// unansweredCaller is a caller whose requests nobody answers yet; they come from the file.
+func unansweredCaller(t *testing.T, ended <-chan struct{}) (*caller, *os.File) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
 	if err != nil {
@@ -249,13 +249,19 @@ func testCaller(t *testing.T, ports ...socksPort) *caller {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newCaller(w, l, ended), r
+}
+
+// testCaller is the caller of a dialer in this process.
+func testCaller(t *testing.T, ports ...socksPort) *caller {
+	t.Helper()
 	ended := make(chan struct{})
-	c := newCaller(w, l, ended)
+	c, r := unansweredCaller(t, ended)
 	c.whyEnded, c.stop = func() error { return nil }, func() { <-ended }
 	go func() {
 		defer close(ended)
 		defer r.Close()
-		newDialer(dialing{Ports: ports, Caller: l.Addr().String()}).run(r)
+		newDialer(dialing{Ports: ports, Caller: c.brought.Addr().String()}).run(r)
 	}()
 	t.Cleanup(func() { c.close() })
 	return c
@@ -362,16 +368,8 @@ func TestConnectionOfAnotherRequestIsClosed(t *testing.T) {
 
 // TestDialOverADialerEndsWithItsContext: also while it waits for its turn, or for a dialer that does not answer.
 func TestDialOverADialerEndsWithItsContext(t *testing.T) {
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newCaller(w, l, nil)
-	defer func() { r.Close(); w.Close(); l.Close() }()
+	c, r := unansweredCaller(t, nil)
+	defer func() { r.Close(); c.requests.Close(); c.brought.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error)
 	for range 2 {

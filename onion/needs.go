@@ -31,7 +31,7 @@ func (s *Service) Needs(ctx context.Context) Needs {
 	if s.proc != nil && n.PID == 0 {
 		n.Internet, n.Write = true, []string{s.config.StateDir, s.config.RuntimeDir}
 	}
-	if s.caller != nil || s.noDial != nil {
+	if !s.connects() {
 		return n
 	}
 	ports, _ := s.socksPorts(ctx) // without, Dial finds none either
