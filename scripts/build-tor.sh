@@ -33,6 +33,7 @@ trap 'echo "tor: build-tor.sh failed at line $LINENO" >&2' ERR
 export LC_ALL=C
 
 readonly min_version=0.4.8.17 # older ones lack FlowCtrl=1, which the network requires
+readonly tarball_hint="give upstream's tarball with TOR_TARBALL=FILE TOR_SHA256=HEX"
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case $(uname -m) in
@@ -125,10 +126,10 @@ ensure_packages() {
 
 # debian_sources [TYPE] prints a line of that type (deb-src) for each enabled Debian archive of this
 # system, from both formats apt knows. The archive key is pinned: an archive of
-# anybody else, even one that looks like Debian's, fails on its signature.
+# anybody else, even one that looks like Debian's and that apt trusts, fails on its signature.
 debian_sources() {
-  local type=${1:-deb-src} keyring=/usr/share/keyrings/debian-archive-keyring.gpg option=
-  [[ -f $keyring ]] && option="[signed-by=$keyring] "
+  local type=${1:-deb-src} keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  [[ -f $keyring ]] || die "$keyring is missing, by which Debian's archive is known: install debian-archive-keyring, or $tarball_hint"
   {
     # deb822: one line per stanza, fields joined
     find /etc/apt/sources.list.d -name '*.sources' -exec awk '
@@ -159,7 +160,7 @@ debian_sources() {
     # Debian's archives by the name of their directory, with the component tor is in
     [[ ${uri%/} =~ /debian(-security)?$ || $uri =~ ^mirror\+file:.*/debian[a-z-]*\.list$ ]] || continue
     [[ " $comps " == *" main "* ]] || continue
-    printf '%s %s%s %s main\n' "$type" "$option" "$uri" "$suite"
+    printf '%s [signed-by=%s] %s %s main\n' "$type" "$keyring" "$uri" "$suite"
   done | sort -u
 }
 
@@ -244,11 +245,10 @@ obtain() {
     tarball=$TOR_TARBALL
     return
   fi
-  local hint="give upstream's tarball with TOR_TARBALL=FILE TOR_SHA256=HEX"
-  command -v apt-get >/dev/null || die "there is no apt-get here: $hint"
+  command -v apt-get >/dev/null || die "there is no apt-get here: $tarball_hint"
   mkdir -p "$out/apt"
   debian_sources >"$out/apt/sources.list"
-  [[ -s $out/apt/sources.list ]] || die "no Debian archive among this system's enabled apt sources: $hint"
+  [[ -s $out/apt/sources.list ]] || die "no Debian archive among this system's enabled apt sources: $tarball_hint"
   step "get the source package through apt" fetch_source
   tarball=$(find "$out/apt/source" -name 'tor_*.orig.tar.*' ! -name '*.asc' -print -quit)
   [[ -n $tarball ]] || die "apt downloaded no tarball of tor; see $log"
