@@ -50,7 +50,7 @@ EOF
   [[ -n $debian ]] || echo "Texts that are said to be in $common lie beside this file, as COPYING.NAME."
   title "jm-directory-server"
   cat LICENSE
-  title "Go, its runtime and standard library, $("$go" env GOVERSION)"
+  title "Go, its runtime and standard library, $("$go" version "$executable" | sed 's/.*: //')"
   cat "$("$go" env GOROOT)/LICENSE"
 
   "$go" version -m "$executable" | awk '$1 == "dep" {print $2, $3}' | sort | while read -r path version; do
@@ -71,6 +71,11 @@ EOF
   cat <<EOF
 Copyright (c) 2020 tevador. Under the GNU Lesser General Public License, version 3
 ($(where LGPL-3)).
+EOF
+  title "libgcc, which the compiler links into Tor"
+  cat <<EOF
+Under the GNU General Public License, version 3 ($(where GPL-3)), with the GCC Runtime
+Library Exception, version 3.1, by which what it is linked with keeps its own licence.
 EOF
   while read -r package version source _; do
     title "$source $version, linked into Tor (Debian's description of its licences)"

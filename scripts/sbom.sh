@@ -31,8 +31,10 @@ jq --arg time "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" --arg ar
       licenses: [{license: {id: ($licences[.[2]] // error("no licence is known for \(.[2])"))}}],
       properties: [{name: "linked-from", value: "\(.[0])_\(.[1])_\($arch)"}]
     }]) as $c |
-    [("equix", "hashx") | {"bom-ref": ., type: "library", name: ., licenses: [{license: {id: "LGPL-3.0-only"}}],
-      properties: [{name: "part-of", value: "tor \($tor)"}]}] as $parts |
+    ([("equix", "hashx") | {"bom-ref": ., type: "library", name: ., licenses: [{license: {id: "LGPL-3.0-only"}}],
+      properties: [{name: "part-of", value: "tor \($tor)"}]}] +
+    [{"bom-ref": "libgcc", type: "library", name: "libgcc", licenses: [{expression: "GPL-3.0-or-later WITH GCC-exception-3.1"}],
+      properties: [{name: "linked-by", value: "the compiler"}]}]) as $parts |
     .metadata.timestamp = $time |
     del(.metadata.tools[].hashes) |
     .metadata.properties = [.metadata.properties[]? | select(.name | startswith("cdx:gomod:binary:hash") | not)] |
