@@ -41,7 +41,8 @@ type Rules struct {
 	// to somebody else.
 	Closed bool `json:",omitempty"`
 
-	// Signal is a process outside that may be asked to end (SIGTERM) and ended (SIGKILL); 0: none.
+	// Signal is a process outside that may be asked to end (SIGTERM) and ended (SIGKILL), as may others then of which a handle
+	// (pidfd) is open: a filter does not see whose that is. 0: none.
 	Signal int `json:",omitempty"`
 	// Program is an open descriptor that may be executed (execveat(2)); 0: nothing may be.
 	Program int `json:",omitempty"`
