@@ -128,8 +128,11 @@ ensure_packages() {
 # system, from both formats apt knows. The archive key is pinned: an archive of
 # anybody else, even one that looks like Debian's and that apt trusts, fails on its signature.
 debian_sources() {
-  local type=${1:-deb-src} keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  [[ -f $keyring ]] || die "$keyring is missing, by which Debian's archive is known: install debian-archive-keyring, or $tarball_hint"
+  local type=${1:-deb-src} keyring
+  for keyring in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do # the latter is how newer Debians name it
+    [[ -f $keyring ]] && break
+  done
+  [[ -f $keyring ]] || die "Debian's keys are not in /usr/share/keyrings: install debian-archive-keyring, or $tarball_hint"
   {
     # deb822: one line per stanza, fields joined
     find /etc/apt/sources.list.d -name '*.sources' -exec awk '

@@ -10,7 +10,7 @@ import (
 
 // handshakes has newcomers refused for what they say first, and for saying nothing.
 func (b *busyRun) handshakes() {
-	p, nick := b.dialNext()
+	_, nick := b.dialNext() // which says nothing
 	good := string(wire.Handshake{Nick: nick, Location: b.onion(), Network: "signet"}.AppendLine(nil))
 	for _, change := range [][2]string{
 		{`"joinmarket"`, `"` + said + `"`}, {"false", "true"}, {`"proto-ver": 5`, `"proto-ver": 6`}, {"signet", said}, {`"J5`, `"` + said},
@@ -33,6 +33,7 @@ func (b *busyRun) handshakes() {
 	}
 	b.refused("", crowded)
 	b.refused("", wire.Location{Host: testOnion, Port: 5222})
+	p, nick := b.dialNext()
 	hello, err := wire.ParseDirectoryHello([]byte(b.hello(p, nick, wire.Location{})))
 	if err != nil {
 		b.t.Fatal(err)

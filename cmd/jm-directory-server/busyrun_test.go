@@ -30,12 +30,12 @@ proxy_protocol = true
 [nick_auth]
 directory_id = "test:whole"
 mode = "prefer_verified"
-timeout = "2s"
+timeout = "5s"
 [limits]
 max_peers = 400
 max_handshakes = 40
 max_nicks_per_host = 3
-handshake_timeout = "2s"
+handshake_timeout = "3s"
 line_timeout = "1s"
 patience = "20ms"
 message_burst = 20
