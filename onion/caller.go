@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -102,6 +103,12 @@ func (c *caller) connect(ctx context.Context) (net.Conn, error) {
 	conn, err := c.fetch(wait)
 	if err == nil {
 		return conn, nil
+	}
+	if errors.Is(err, syscall.EPIPE) { // nobody but the dialer reads: it has ended, and is to be waited for yet
+		select {
+		case <-c.ended:
+		case <-wait.Done():
+		}
 	}
 	select {
 	case <-c.ended:

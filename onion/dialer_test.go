@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -209,6 +210,21 @@ func TestDialerThatEndedIsSaid(t *testing.T) {
 			t.Errorf("err %v", err)
 		}
 	}
+}
+
+// TestEndOfTheDialerIsSaidBeforeItIsWaitedFor: its pipe is closed a moment earlier.
+func TestEndOfTheDialerIsSaidBeforeItIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		c, r := unansweredCaller(t, ended)
+		defer func() { c.requests.Close(); c.brought.Close() }()
+		c.whyEnded = func() error { return errors.New("killed") }
+		r.Close()
+		time.AfterFunc(time.Second, func() { close(ended) })
+		if _, err := c.connect(t.Context()); err == nil || !strings.Contains(err.Error(), "the dialer has ended") || !strings.Contains(err.Error(), "killed") {
+			t.Errorf("err %v", err)
+		}
+	})
 }
 
 // TestMissingDialerIsSaidOrFatal: as the isolation is configured.
