@@ -1,10 +1,9 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,11 +105,8 @@ func TestProofResultsAreParsedStrictly(t *testing.T) {
 
 func FuzzChallenge(f *testing.F) {
 	for _, r := range vectors.Load[ownership](f, "nick_auth.jsonl") {
-		if env, err := new(Parser).Parse([]byte(strings.TrimSuffix(r.ProofBytes, "\r\n"))); err == nil {
-			f.Add(bytes.Clone(env.Line))
-		}
+		f.Add(r.line(f, r.ChallengeBytes))
 	}
-	f.Add(Challenge{someNonce, someID}.AppendLine(nil))
 	f.Add(Challenge{someNonce, ""}.AppendLine(nil))
 	f.Add(Challenge{strings.ToUpper(someNonce), someID}.AppendLine(nil))
 	f.Add([]byte(`{"challenge":"","directory-id":1}`))
@@ -119,16 +115,33 @@ func FuzzChallenge(f *testing.F) {
 	nonce := regexp.MustCompile(`^[0-9a-f]{64}\z`)
 	f.Fuzz(func(t *testing.T, line []byte) {
 		got, err := ParseChallenge(line)
-		var c, id *string
 		members, oracleErr := oracleObject(line)
-		want := oracleErr == nil && len(members) == 2 &&
-			json.Unmarshal(members["challenge"], &c) == nil && json.Unmarshal(members["directory-id"], &id) == nil && c != nil && id != nil &&
-			nonce.MatchString(*c) && len(*id) <= MaxDirectoryID && form.MatchString(*id)
+		c, okNonce := oracleValue[string](members["challenge"])
+		id, okID := oracleValue[string](members["directory-id"])
+		want := oracleErr == nil && len(members) == 2 && okNonce && okID &&
+			nonce.MatchString(c) && len(id) <= MaxDirectoryID && form.MatchString(id)
 		if want != (err == nil) || err != nil && !errors.Is(err, ErrChallenge) {
 			t.Fatalf("%q: %v, second opinion %v", line, err, want)
 		}
-		if err == nil && got != (Challenge{*c, *id}) {
+		if err == nil && got != (Challenge{c, id}) {
 			t.Fatalf("%q: %+v", line, got)
+		}
+	})
+}
+
+func FuzzProofResult(f *testing.F) {
+	for _, r := range vectors.Load[ownership](f, "nick_auth.jsonl") {
+		f.Add(r.line(f, r.ResultBytes))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		got, err := ParseProofResult(line)
+		members, oracleErr := oracleObject(line)
+		code, okCode := oracleValue[string](members["code"])
+		verified, okVerified := oracleValue[bool](members["verified"])
+		known := slices.Contains([]string{"ok", "malformed", "expired", "invalid", "policy"}, code)
+		want := oracleErr == nil && len(members) == 2 && okCode && known && okVerified && verified == (code == "ok")
+		if want != (err == nil) || err != nil && !errors.Is(err, ErrProofResult) || want && string(got) != code {
+			t.Fatalf("%q: %q, %v, second opinion %v", line, got, err, want)
 		}
 	})
 }

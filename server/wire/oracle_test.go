@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -109,9 +111,34 @@ func oracleEnvelope(raw []byte) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	var line *string
-	if err := json.Unmarshal(members["line"], &line); err != nil || line == nil {
+	line, ok := oracleValue[string](members["line"])
+	if !ok {
 		return Envelope{}, errOracle
 	}
-	return Envelope{Type: Type(code), Line: []byte(*line)}, nil
+	return Envelope{Type: Type(code), Line: []byte(line)}, nil
 }
+
+// oracleValue is the value of a member, which must be there and have the type; null has none.
+func oracleValue[T any](raw json.RawMessage) (v T, ok bool) {
+	var p *T
+	if err := json.Unmarshal(raw, &p); err != nil || p == nil {
+		return v, false
+	}
+	return *p, true
+}
+
+// oracleFeatures returns the features that count, sorted, of how many, and the length of the longest name.
+func oracleFeatures(raw json.RawMessage) (counted []string, all, longest int, ok bool) {
+	features, ok := oracleValue[map[string]json.RawMessage](raw)
+	for name, value := range features {
+		longest = max(longest, len(name))
+		if string(value) == "true" && featureForm.MatchString(name) {
+			counted = append(counted, name)
+		}
+	}
+	slices.Sort(counted)
+	return counted, len(features), longest, ok
+}
+
+// featureForm is the form of a feature's name as protocol.md 5.3 writes it.
+var featureForm = regexp.MustCompile(`^[a-z0-9_]{1,64}\z`)
