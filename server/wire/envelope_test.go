@@ -259,16 +259,14 @@ func FuzzEnvelope(f *testing.F) {
 	var p Parser
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		env, err := p.Parse(raw)
-		if err != nil {
-			if !errors.Is(err, ErrEnvelope) && !errors.Is(err, ErrTooLong) {
-				t.Fatalf("untyped error %v", err)
-			}
-			if errors.Is(err, ErrTooLong) != (len(raw) > MaxLine) {
-				t.Fatalf("%d bytes: %v", len(raw), err)
-			}
-			if len(raw) > MaxLine {
-				return
-			}
+		if errors.Is(err, ErrTooLong) != (len(raw) > MaxLine) {
+			t.Fatalf("%d bytes: %v", len(raw), err)
+		}
+		if len(raw) > MaxLine {
+			return
+		}
+		if err != nil && !errors.Is(err, ErrEnvelope) {
+			t.Fatalf("untyped error %v", err)
 		}
 		want, wantErr := oracleEnvelope(raw)
 		if (err == nil) != (wantErr == nil) {

@@ -2,8 +2,10 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -191,27 +193,23 @@ func FuzzHandshake(f *testing.F) {
 	f.Add([]byte(`{"x":` + strings.Repeat("[", MaxDepth+1)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		h, err := ParseHandshake(line, mainnet)
-		_, oracleErr := oracleObject(line)
+		members, oracleErr := oracleObject(line)
 		if errors.Is(err, ErrUndecodable) != (oracleErr != nil) {
 			t.Fatalf("%q: %v, second opinion %v", line, err, oracleErr)
 		}
-		var refusal *RefusalError
-		if errors.As(err, &refusal) {
-			if CheckMOTD(refusal.MOTD()) != nil {
-				t.Fatalf("motd %q", refusal.MOTD())
-			}
+		if oracleErr != nil {
 			return
+		}
+		want, ok := oracleHandshake(members)
+		var refusal *RefusalError
+		if ok != (err == nil) || err != nil && (!errors.As(err, &refusal) || CheckMOTD(refusal.MOTD()) != nil) {
+			t.Fatalf("%q: %v, second opinion %v", line, err, ok)
 		}
 		if err != nil {
 			return
 		}
-		if !ValidNick(h.Nick) || h.Network != "mainnet" || len(h.Features) > MaxFeatures || !slices.IsSorted(h.Features) {
-			t.Fatalf("%+v", h)
-		}
-		for _, f := range h.Features {
-			if !ValidFeature(f) {
-				t.Fatalf("feature %q", f)
-			}
+		if !reflect.DeepEqual(h, want) {
+			t.Fatalf("%q: %+v, second opinion %+v", line, h, want)
 		}
 		// What is kept is enough to say the same again.
 		again, err := ParseHandshake(h.AppendLine(nil), mainnet)
@@ -224,4 +222,34 @@ func FuzzHandshake(f *testing.F) {
 			t.Fatalf("%+v is listed as %+v", entry, got)
 		}
 	})
+}
+
+// oracleHandshake is ParseHandshake for mainnet by the table of protocol.md 5.1, but for the location.
+func oracleHandshake(members map[string]json.RawMessage) (h Handshake, ok bool) {
+	// By their length, because there are letters beyond ASCII that equal some of it without their case.
+	is := func(name, want string) bool {
+		s, ok := oracleValue[string](members[name])
+		return ok && len(s) == len(want) && strings.EqualFold(s, want)
+	}
+	h.Network = "mainnet"
+	if !is("app-name", "joinmarket") || !is("network", h.Network) || string(members["proto-ver"]) != "5" {
+		return h, false
+	}
+	if raw, there := members["directory"]; there && string(raw) != "false" {
+		return h, false
+	}
+	if h.Nick, ok = oracleValue[string](members["nick"]); !ok || !nickByForm(h.Nick) {
+		return h, false
+	}
+	if raw, there := members["location-string"]; there && string(raw) != "null" {
+		s, ok := oracleValue[string](raw)
+		var err error
+		if h.Location, err = ParseLocation(s, false); !ok || err != nil {
+			return h, false
+		}
+	}
+	var all, longest int
+	raw, there := members["features"]
+	h.Features, all, longest, ok = oracleFeatures(raw)
+	return h, (ok || !there) && all <= 32 && longest <= 64
 }

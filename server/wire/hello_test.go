@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -106,15 +108,12 @@ func FuzzDirectoryHello(f *testing.F) {
 	f.Add([]byte(`{"x":` + strings.Repeat("[", MaxDepth+1)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		d, err := ParseDirectoryHello(line)
-		_, oracleErr := oracleObject(line)
-		switch {
-		case err == nil && oracleErr != nil:
-			t.Fatalf("%q accepted", line)
-		case err != nil && !errors.Is(err, ErrHelloSyntax) && !errors.Is(err, ErrHelloMismatch):
-			t.Fatalf("untyped error %v", err)
-		case errors.Is(err, ErrUndecodable) != (oracleErr != nil):
-			t.Fatalf("%q: %v, second opinion %v", line, err, oracleErr)
-		case err != nil:
+		members, oracleErr := oracleObject(line)
+		want, wantErr := oracleHello(members)
+		if errors.Is(err, ErrUndecodable) != (oracleErr != nil) || !errors.Is(err, wantErr) || !reflect.DeepEqual(d, want) {
+			t.Fatalf("%q: %+v, %v, second opinion %+v, %v, %v", line, d, err, want, oracleErr, wantErr)
+		}
+		if err != nil {
 			return
 		}
 		again, err := ParseDirectoryHello(d.AppendLine(nil))
@@ -123,4 +122,25 @@ func FuzzDirectoryHello(f *testing.F) {
 			t.Fatalf("%+v comes back as %+v, %v", d, again, err)
 		}
 	})
+}
+
+// oracleHello is ParseDirectoryHello by the table of protocol.md 5.2.
+func oracleHello(members map[string]json.RawMessage) (d DirectoryHello, err error) {
+	app, okApp := oracleValue[string](members["app-name"])
+	directory, okDirectory := oracleValue[bool](members["directory"])
+	least, okLeast := oracleValue[int64](members["proto-ver-min"])
+	most, okMost := oracleValue[int64](members["proto-ver-max"])
+	var ok [4]bool
+	d.Features, _, _, ok[0] = oracleFeatures(members["features"])
+	d.Accepted, ok[1] = oracleValue[bool](members["accepted"])
+	d.Nick, ok[2] = oracleValue[string](members["nick"])
+	d.Network, ok[3] = oracleValue[string](members["network"])
+	d.MOTD, _ = oracleValue[string](members["motd"])
+	switch {
+	case !okApp || !okDirectory || !okLeast || !okMost || ok != [4]bool{true, true, true, true}:
+		return DirectoryHello{}, ErrHelloSyntax
+	case app != "joinmarket" || !directory || least > 5 || most < 5:
+		return DirectoryHello{}, ErrHelloMismatch
+	}
+	return d, nil
 }

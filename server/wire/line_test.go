@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +110,35 @@ func TestCutLineOfPiecesIsCutLineOfTheWhole(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestLineOfADirectoryEndsAsTheStrictestClientHasIt(t *testing.T) {
+	longest := strings.Repeat("a", MaxLine)
+	for _, c := range []struct {
+		in    string
+		lines []string
+		err   error
+	}{
+		{"", nil, nil},
+		{"a\r\n\r\nb\r\n", []string{"a", "", "b"}, nil},
+		{"a\r\nb\n", []string{"a"}, ErrNoCRLF},
+		{"\n\r\n", nil, ErrNoCRLF},
+		{"a\r\nb", []string{"a"}, io.ErrUnexpectedEOF},
+		{"a\r", nil, io.ErrUnexpectedEOF},
+		{longest + "\r\n", []string{longest}, nil},
+		{longest + "a\r\n", nil, ErrTooLong},
+	} {
+		s := bufio.NewScanner(strings.NewReader(c.in))
+		s.Buffer(nil, MaxLine+3)
+		s.Split(SplitLine)
+		var lines []string
+		for s.Scan() {
+			lines = append(lines, s.Text())
+		}
+		if !slices.Equal(lines, c.lines) || !errors.Is(s.Err(), c.err) {
+			t.Errorf("%.20q: %.20q, %v, want %.20q, %v", c.in, lines, s.Err(), c.lines, c.err)
+		}
+	}
 }
 
 // cutAll is CutLine by splitting the whole stream.
