@@ -265,10 +265,14 @@ func TestParseTargetTakesOnlyWhatNamesSomebody(t *testing.T) {
 		"conn:":        {},
 		"conn:0":       {},
 		"conn:xyz":     {},
-		"circuit:-1":   {},
-		"circuit:1f":   {},
-		"J5short":      {},
-		"circuit:26 ;": {},
+		"circuit:26.0": {},
+		// Above 64 bits is no other number.
+		"conn:1000000000000001f":       {},
+		"circuit:18446744073709551642": {},
+		"circuit:-1":                   {},
+		"circuit:1f":                   {},
+		"J5short":                      {},
+		"circuit:26 ;":                 {},
 	} {
 		got, err := ParseTarget(text)
 		if got != want || (err == nil) != (want != Target{}) {
