@@ -223,17 +223,27 @@ func FuzzParseKey(f *testing.F) {
 	for _, v := range keyVectors(f) {
 		secret, public := v.files(f)
 		f.Add(secret, public, []byte(v.Hostname))
+		f.Add(secret, []byte{}, []byte{})
 	}
 	f.Fuzz(func(t *testing.T, secret, public, hostname []byte) {
+		if len(public) == 0 {
+			public = nil // the file is absent
+		}
+		if len(hostname) == 0 {
+			hostname = nil
+		}
 		key, err := ParseKey(secret, public, hostname)
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(key.secretFile(), secret) {
+		if !bytes.Equal(key.secretFile(), secret) || secret[32]&0b111 != 0 || secret[63]>>6 != 0b01 {
 			t.Error("an accepted secret key file is not what Tor would read")
 		}
 		if public != nil && !bytes.Equal(key.publicFile(), public) {
 			t.Error("an accepted public key file is not ours")
+		}
+		if hostname != nil && strings.TrimSuffix(string(hostname), "\n") != key.Address() {
+			t.Errorf("%q is taken for %s", hostname, key.Address())
 		}
 	})
 }
