@@ -159,7 +159,8 @@ func TestNothingComesBeforeTheEndOfAHandshake(t *testing.T) {
 }
 
 // FuzzConnection feeds a peer's bytes to a server next to an honest peer: whatever they are, nothing breaks, the
-// honest peer stays, and what it gets is well formed.
+// honest peer stays, and what it gets is well formed: what that peer has said to it, word for word and in its own name, or
+// departures.
 func FuzzConnection(f *testing.F) {
 	nick := testNick(1)
 	hello, err := wire.AppendEnvelope(nil, wire.ClientHandshake, []byte(handshakeOf(nick, wire.Location{})))
@@ -187,7 +188,25 @@ func FuzzConnection(f *testing.F) {
 	for _, r := range vectors.Load[vectors.Record](f, "handshakes.jsonl") {
 		f.Add(r.Wire(f), 0)
 	}
-	s := newServer(f, nil)
+	var proven exchange // the one whose challenge is given
+	for _, r := range vectors.Load[exchange](f, "nick_auth.jsonl") {
+		b, err := wire.AppendEnvelope(nil, wire.ClientHandshake, []byte(r.HandshakeLine))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(b, r.Proof...), len(b))
+		if proven.Name == "" && r.Expect.Verified() {
+			proven = r
+			b = append(b, r.Proof...)
+			public, err := wire.AppendEnvelope(b, wire.Pubmsg, []byte(r.Nick+"!PUBLIC!orderbook"))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(public, len(b))
+		}
+	}
+	s := newServer(f, func(o *Options) { o.DirectoryID = proven.DirectoryID })
+	s.newChallenge = func(id string) wire.Challenge { return wire.Challenge{Nonce: proven.Challenge, DirectoryID: id} }
 	addr := listen(f, s)
 	f.Fuzz(func(t *testing.T, b []byte, cut int) {
 		honest := join(t, addr, testNick(2), wire.Location{}, wire.FeaturePing)
@@ -205,16 +224,57 @@ func FuzzConnection(f *testing.F) {
 			return st.Handshaking == 0 && st.Peers == 1
 		})
 		honest.send(wire.Ping, "")
-		for {
-			typ, _, err := honest.next(patience)
-			if err != nil {
+		nick, said := saidIn(b)
+		for typ := wire.Type(0); typ != wire.Pong; {
+			var line string
+			if typ, line, err = honest.next(patience); err != nil {
 				t.Fatalf("the honest peer lost its connection: %v", err)
 			}
-			if typ == wire.Pong {
-				break
+			m, _ := wire.SplitMessage([]byte(line))
+			ok := said[rawMessage{typ, line}] && string(m.From) == nick
+			switch typ {
+			case wire.Pubmsg:
+				ok = ok && string(m.To) == wire.Public
+			case wire.Privmsg:
+				ok = ok && string(m.To) == honest.nick
+			case wire.Peerlist: // of this peer, or of those before it
+				ok = true
+				var entries []string
+				for _, e := range wire.ParsePeerlist([]byte(line)) {
+					ok = ok && wire.ValidNick(e.Nick)
+					entries = append(entries, string(wire.AppendEntry(nil, e, false)))
+				}
+				ok = ok && strings.Join(entries, ",") == line
+			case wire.Ping, wire.Pong:
+				ok = line == ""
+			}
+			if !ok {
+				t.Fatalf("%q said %v %q to the honest peer", b, typ, line)
 			}
 		}
 		honest.close()
 		eventually(t, "all have left", func() bool { return s.Status().Peers == 0 })
 	})
+}
+
+// saidIn is what a peer's bytes say, as far as they can be read, and the nick in the first of them.
+func saidIn(b []byte) (nick string, said map[rawMessage]bool) {
+	said = make(map[rawMessage]bool)
+	var p wire.Parser
+	for {
+		line, n, err := wire.CutLine(b, 0)
+		if err != nil || n == 0 {
+			return nick, said
+		}
+		env, err := p.Parse(line)
+		if err != nil {
+			return nick, said
+		}
+		if nick == "" {
+			h, _ := wire.ParseHandshake(env.Line, wire.HandshakeRules{Networks: []string{"mainnet"}})
+			nick = h.Nick
+		}
+		said[rawMessage{env.Type, string(env.Line)}] = true
+		b = b[n:]
+	}
 }
