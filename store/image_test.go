@@ -51,6 +51,8 @@ func TestWhatBboltReliesOnIsChecked(t *testing.T) {
 			order.PutUint64(m[56:], sum.Sum64())
 		}
 	}
+	txid := func(id uint64) uint64 { return order.Uint64(good[id*im.pageSize+pageHeader+48:]) }
+	newest := max(txid(0), txid(1))
 	for name, c := range map[string]struct {
 		edit func()
 		want string
@@ -60,8 +62,15 @@ func TestWhatBboltReliesOnIsChecked(t *testing.T) {
 		"more pages":          {func() { metas(func(m []byte) { order.PutUint64(m[40:], im.pages+1) }) }, "where the file has"},
 		"root outside":        {func() { metas(func(m []byte) { order.PutUint64(m[16:], im.pages) }) }, "page"},
 		"root is a meta page": {func() { metas(func(m []byte) { order.PutUint64(m[16:], 1) }) }, "page 1 of"},
-		"no free pages":       {func() { metas(func(m []byte) { order.PutUint64(m[32:], 1<<64-1) }) }, "free pages"},
-		"meta header":         {func() { page(0)[8] = leafPage }, "page 0 has a wrong header"},
+		"newest root outside": {func() {
+			metas(func(m []byte) {
+				if order.Uint64(m[48:]) == newest {
+					order.PutUint64(m[16:], im.pages)
+				}
+			})
+		}, "page"},
+		"no free pages": {func() { metas(func(m []byte) { order.PutUint64(m[32:], 1<<64-1) }) }, "free pages"},
+		"meta header":   {func() { page(0)[8] = leafPage }, "page 0 has a wrong header"},
 
 		"page ID":              {func() { page(leaf)[0]++ }, "wrong header"},
 		"kind":                 {func() { page(leaf)[8] = metaPage }, "of kind 0x4"},
@@ -79,6 +88,10 @@ func TestWhatBboltReliesOnIsChecked(t *testing.T) {
 		"too deep":      {func() { order.PutUint32(element(leaf, 0), bucketFlag) }, "of kind 0x1"},
 		"same key":      {func() { copy(key(leaf, 1), key(leaf, 0)) }, "out of order"},
 		"key too small": {func() { clear(key(leaf, 1)) }, "out of order"},
+		"last key too large": {func() {
+			child := order.Uint64(element(branch, 0)[8:])
+			key(child, int(order.Uint16(page(child)[10:]))-1)[0] = 0xFF
+		}, "out of order"},
 		"key too large": {func() { key(order.Uint64(element(branch, 0)[8:]), 1)[0] = 0xFF }, "out of order"},
 
 		"child is its parent": {func() { order.PutUint64(element(branch, 0)[8:], branch) }, "used twice"},

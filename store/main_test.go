@@ -92,7 +92,7 @@ func content(t testing.TB, s *Store) string {
 // sampleOf draws a minute of the first few days.
 func sampleOf(r *rapid.T) Sample {
 	count := func(what string) uint64 { return rapid.Uint64Range(0, maxCount).Draw(r, what) }
-	small := func(what string) int { return rapid.IntRange(0, 1<<30).Draw(r, what) }
+	small := func(what string) int { return rapid.IntRange(0, maxCount).Draw(r, what) }
 	span := func(what string) time.Duration {
 		return time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(r, what))
 	}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,11 +75,26 @@ func TestSumsStayInRange(t *testing.T) {
 	}
 }
 
-// FuzzDecodeSample reads arbitrary values; what it accepts is encoded to something that is read the same.
+// FuzzDecodeSample reads arbitrary values; what it accepts can be shown, has no byte too many, and is encoded to something that is
+// read the same.
 func FuzzDecodeSample(f *testing.F) {
 	m := testSample(7)
-	f.Add(seconds(m.Start.Unix()), m.encode())
+	key := seconds(m.Start.Unix())
+	f.Add(key, m.encode())
+	f.Add(key, append(m.encode(), 0))
+	f.Add(seconds(m.Start.Unix()+1), m.encode())
+	f.Add(seconds(1<<60), m.encode())
 	f.Add([]byte{}, []byte{})
+	for _, change := range []func(*Sample){
+		func(m *Sample) { m.Up = -1 }, func(m *Sample) { m.Ready = -1 }, func(m *Sample) { m.CheckMax = -1 },
+		func(m *Sample) { m.Peers = math.NaN() }, func(m *Sample) { m.Makers = -1 }, func(m *Sample) { m.Makers = math.Inf(1) },
+		func(m *Sample) { m.PeersMax = -1 }, func(m *Sample) { m.OutboxMax = 1 << 40 }, func(m *Sample) { m.EffortMax = -1 },
+		func(m *Sample) { m.ChecksOK = -1 }, func(m *Sample) { m.ChecksBad = -1 }, func(m *Sample) { m.BytesIn = 1<<64 - 1 },
+	} {
+		bad := m
+		change(&bad)
+		f.Add(key, bad.encode())
+	}
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		s, err := decodeSample(Minute, key, value)
 		if err != nil {
@@ -85,6 +102,13 @@ func FuzzDecodeSample(f *testing.F) {
 				t.Fatal(err)
 			}
 			return
+		}
+		if _, err := json.Marshal(s); err != nil || min(s.Up, s.Ready, s.CheckMax) < 0 || s.Peers < 0 || s.Makers < 0 ||
+			min(s.PeersMax, s.OutboxMax, s.EffortMax, s.ChecksOK, s.ChecksBad) < 0 || s.Start.Unix()%60 != 0 {
+			t.Fatalf("%+v: %v", s, err)
+		}
+		if _, err := decodeSample(Minute, key, value[:len(value)-1]); err == nil {
+			t.Fatalf("%x: its last byte means nothing", value)
 		}
 		again, err := decodeSample(Minute, key, s.encode())
 		if err != nil || *again != *s {
@@ -96,6 +120,8 @@ func FuzzDecodeSample(f *testing.F) {
 // FuzzDecodeBan reads arbitrary values; what it accepts is encoded to the same bytes.
 func FuzzDecodeBan(f *testing.F) {
 	b := Ban{ID: "a", Kind: BanKey, Reason: "why", Created: day0, Expires: day0.Add(time.Hour)}
+	f.Add([]byte(b.ID), b.encode())
+	b.Reason = strings.Repeat("x", MaxReason)
 	f.Add([]byte(b.ID), b.encode())
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
