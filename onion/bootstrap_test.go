@@ -45,7 +45,7 @@ func TestBootstrapAdvice(t *testing.T) {
 			{0, `WARN BOOTSTRAP PROGRESS=0 TAG=starting SUMMARY="Starting" WARNING="Connection refused" REASON=CONNECTREFUSED COUNT=10 RECOMMENDATION=warn`, "", false, []string{"0 starting Starting", "firewall"}},
 		},
 		"another reason is named": {
-			{0, `WARN BOOTSTRAP PROGRESS=0 TAG=starting SUMMARY="Starting" WARNING="TLS \"x\"" REASON=TLS_ERROR COUNT=10 RECOMMENDATION=warn`, "", false, []string{"0 starting Starting", `TLS_ERROR: TLS "x"`}},
+			{0, `WARN BOOTSTRAP PROGRESS=0 TAG=starting SUMMARY="Starting" WARNING="TLS \"x\" ` + someOnion + `" REASON=TLS_ERROR COUNT=10 RECOMMENDATION=warn`, "", false, []string{"0 starting Starting", `TLS_ERROR: TLS "x" [scrubbed]`}},
 		},
 		"clock behind": {
 			{0, `WARN CLOCK_SKEW SKEW=-5400 SOURCE=OR:1.2.3.4:9001`, "", false, []string{"1h30m0s behind"}},
@@ -141,6 +141,8 @@ func TestAdviceStandsWhileItApplies(t *testing.T) {
 
 func FuzzStatus(f *testing.F) {
 	f.Add(`NOTICE BOOTSTRAP PROGRESS=5 TAG=conn SUMMARY="Connecting to a relay"`)
+	f.Add(`NOTICE BOOTSTRAP PROGRESS=101 TAG=done`)
+	f.Add(`NOTICE BOOTSTRAP PROGRESS=-1`)
 	f.Add(`WARN CLOCK_SKEW SKEW=-9223372036854775808 SOURCE="x\`)
 	f.Add(`WARN DANGEROUS_VERSION CURRENT=1 REASON=OBSOLETE RECOMMENDED="a b"`)
 	f.Fuzz(func(t *testing.T, raw string) {

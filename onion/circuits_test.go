@@ -19,6 +19,7 @@ var circuitLines = []string{
 	`5 BUILT $A~r0 PURPOSE=HS_SERVICE_REND HS_STATE=HSSR_JOINED REND_QUERY=` + ourID + ` HS_POW=v1,700`,
 	`6 EXTENDED $A~r0 PURPOSE=HS_SERVICE_REND HS_STATE=HSSR_CONNECTING REND_QUERY=` + ourID + ` HS_POW=v1,9`,
 	`7 BUILT PURPOSE=HS_SERVICE_REND HS_STATE=HSSR_JOINED HS_POW=v2,9 REND_QUERY=` + ourID,
+	`7 BUILT PURPOSE=HS_SERVICE_REND HS_STATE=HSSR_JOINED HS_POW=v1,4294967296 REND_QUERY=` + ourID,
 	`8 BUILT PURPOSE=HS_SERVICE_REND HS_STATE=HSSR_OTHER HS_POW=v1,9999 REND_QUERY=` + ourID,
 	`9 BUILT PURPOSE=HS_SERVICE_REND HS_STATE=HSSR_JOINED REND_QUERY=` + anotherS,
 	`10 BUILT PURPOSE=HS_SERVICE_INTRO HS_STATE=HSSI_ESTABLISHED REND_QUERY=` + anotherS,
@@ -30,7 +31,7 @@ var circuitLines = []string{
 func TestCircuitsOfOurServiceAreCounted(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n"} {
 		n := parseCircuits(strings.Join(circuitLines, end), ourID)
-		if n.joined != 3 || n.joining != 1 || n.intro != 1 || n.paid != 2 || n.topEffort != 700 || !slices.Equal(n.introIDs, []string{"2", "3"}) {
+		if n.joined != 4 || n.joining != 1 || n.intro != 1 || n.paid != 2 || n.topEffort != 700 || !slices.Equal(n.introIDs, []string{"2", "3"}) {
 			t.Errorf("%+v", n)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,7 @@ func TestEveryMistakeIsOneLineWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"wrong type", "\n[limits]\nmax_peers = \"many\"", []string{`config.toml:3: limits.max_peers: must be 1 to 1000000, got "many"`}},
 		{"out of range", "limits.max_peers = 0", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 0`}},
 		{"above an integer", "limits.max_peers = 9223372036854775807", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 9223372036854775807`}},
-		{"float for integer", "limits.max_peers = 1.5", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 1.5`}},
+		{"float for integer", "limits.max_peers = 2.0", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 2`}},
 		{"not a number", "limits.message_rate = nan", []string{`config.toml:1: limits.message_rate: must be 0 (no limit) to 1000000, got NaN`}},
 		{"wrong name", "network = \"main\"", []string{`config.toml:1: network: must be one of mainnet, testnet, signet, regtest, got "main"`}},
 		{"number for name", "network = 1", []string{`config.toml:1: network: must be one of mainnet, testnet, signet, regtest, got 1`}},
@@ -197,6 +198,7 @@ func FuzzConfigFile(f *testing.F) {
 	} {
 		f.Add(s, false)
 	}
+	f.Add(`tor.torrc = ["a 1", "b 2", "c 3", "d 4"]`, false)
 	f.Fuzz(func(t *testing.T, text string, env bool) {
 		parse := parseTOML
 		if env {
@@ -206,8 +208,20 @@ func FuzzConfigFile(f *testing.F) {
 		l := &loader{effective: effective{Config: DefaultConfig(), origins: map[string]origin{}}, problems: ps}
 		l.config = &l.effective.Config
 		for _, s := range settings {
-			if s.key != "" {
-				l.apply(s)
+			if s.key == "" {
+				continue
+			}
+			before := len(l.problems)
+			l.apply(s)
+			if env || s.key == "log.level" || len(l.problems) > before { // a level has several names
+				continue
+			}
+			f, _ := l.config.field(s.key)
+			switch v := f.value.Interface().(type) {
+			case string, bool, int, []string:
+				if fmt.Sprint(v) != fmt.Sprint(s.raw) {
+					t.Errorf("%s = %v is read as %v", s.key, s.raw, v)
+				}
 			}
 		}
 		for _, v := range l.config.check() {

@@ -36,7 +36,7 @@ func TestAnswers(t *testing.T) {
 		"not allowed":        {"", "\x05\x00\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00", 0x02, false, ""},
 		"another method":     {"u", "\x05\x00", 0, true, ""},
 		"another protocol":   {"u", "HTTP/1.0 501", 0, true, ""},
-		"login refused":      {"u", hello + "\x01\x01", 0, true, ""},
+		"login refused":      {"u", hello + "\x01\x01" + granted, 0, true, ""},
 		"ends early":         {"u", hello + login + granted[:7], 0, true, ""},
 		"no address type":    {"u", hello + login + "\x05\x00\x00\x02\x00", 0, true, ""},
 		"version of answer":  {"u", hello + login + "\x04\x00\x00\x01\x00", 0, true, ""},
@@ -112,6 +112,8 @@ func TestDialEndsWithItsContext(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	f.Add("u", []byte("\x05\x02\x01\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00x"))
 	f.Add("", []byte("\x05\x00\x05\xf0\x00\x03\xff\x00"))
+	f.Add("u", []byte("\x05\x02\x01\x01\x05\x00\x00\x04aaaaaaaaaaaaaaaa\x00\x00"))
+	f.Add("", append([]byte("\x05\x00\x05\x00\x00\x03\xff"), make([]byte, 0xff+2)...))
 	f.Add("", []byte("\x05\x00\x05\x00\x00\x03\x00\x00\x00")) // a name without a letter: the shortest that is granted
 	f.Fuzz(func(t *testing.T, user string, says []byte) {
 		p := &port{Reader: bytes.NewReader(says)}
@@ -120,8 +122,19 @@ func FuzzAnswer(f *testing.F) {
 		}
 		err := connect(p, user, "host", 1)
 		rest, _ := io.ReadAll(p)
-		if taken := len(says) - len(rest); err == nil && (taken < 2+5+2 || taken > 2+2+5+255+2) {
-			t.Errorf("granted after %d bytes", taken)
+		if err != nil {
+			return
+		}
+		reply := 2
+		if user != "" {
+			reply = 4
+		}
+		length := map[byte]int{1: 4, 3: 1 + int(says[reply+4]), 4: 16}[says[reply+3]]
+		if taken := len(says) - len(rest); length == 0 || taken != reply+4+length+2 {
+			t.Errorf("granted after %d bytes, with an address of %d", taken, length)
+		}
+		if says[reply+1] != 0 || user != "" && says[3] != 0 {
+			t.Error("a refusal is taken for a stream")
 		}
 	})
 }
