@@ -225,6 +225,14 @@ func FuzzParseKey(f *testing.F) {
 		f.Add(secret, public, []byte(v.Hostname))
 		f.Add(secret, []byte{}, []byte{})
 	}
+	for _, bit := range []int{0, 1, 2, 254, 255} { // those that are clamped
+		secret, public := keyVectors(f)[0].files(f)
+		secret[32+bit/8] ^= 1 << (bit % 8)
+		f.Add(secret, []byte{}, []byte{})
+		public[len(public)-1] ^= 1 << (bit % 8)
+		secret, _ = keyVectors(f)[0].files(f)
+		f.Add(secret, public, []byte{})
+	}
 	f.Fuzz(func(t *testing.T, secret, public, hostname []byte) {
 		if len(public) == 0 {
 			public = nil // the file is absent

@@ -52,7 +52,6 @@ func TestWhatBboltReliesOnIsChecked(t *testing.T) {
 		}
 	}
 	txid := func(id uint64) uint64 { return order.Uint64(good[id*im.pageSize+pageHeader+48:]) }
-	newest := max(txid(0), txid(1))
 	for name, c := range map[string]struct {
 		edit func()
 		want string
@@ -62,9 +61,10 @@ func TestWhatBboltReliesOnIsChecked(t *testing.T) {
 		"more pages":          {func() { metas(func(m []byte) { order.PutUint64(m[40:], im.pages+1) }) }, "where the file has"},
 		"root outside":        {func() { metas(func(m []byte) { order.PutUint64(m[16:], im.pages) }) }, "page"},
 		"root is a meta page": {func() { metas(func(m []byte) { order.PutUint64(m[16:], 1) }) }, "page 1 of"},
-		"newest root outside": {func() {
+		"newest root outside": {func() { // of the second meta page, which the first does not outdo
 			metas(func(m []byte) {
-				if order.Uint64(m[48:]) == newest {
+				if order.Uint64(m[48:]) == txid(1) {
+					order.PutUint64(m[48:], txid(0)+1)
 					order.PutUint64(m[16:], im.pages)
 				}
 			})

@@ -187,6 +187,8 @@ func FuzzAction(f *testing.F) {
 			`{"target":"conn:0"}`, `{"target":"circuit:x"}`, `{"target":"J5OOOOOOOOOOOOOO"}`, `{"id":"x"}`, `{"level":""}`, `{"text":"\u0001"}`,
 			`{"target":"conn:1","reason":"\n"}`, `{"target":"conn:1","reason":"` + strings.Repeat("x", server.MaxBanReason+1) + `"}`,
 			`{"text":"` + strings.Repeat("x", wire.MaxMOTD+1) + `"}`,
+			`{"target":"conn:1","duration":"8760h","reason":" x "}`, `{"target":"conn:1","reason":null}`, `{"target":"conn:10000000000000001"}`,
+			`{"level":"WARN"}`, `{"id":"` + strings.Repeat("0", 65) + `"}`, "{\"on\":true}\x00",
 		} {
 			f.Add(uint8(i), []byte(body))
 		}

@@ -255,6 +255,7 @@ func FuzzEnvelope(f *testing.F) {
 			f.Add(bytes.TrimRight(r.Wire(f), "\r\n"))
 		}
 	}
+	f.Add([]byte(`{"type":1,"line":"` + strings.Repeat("a", MaxLine-19) + `"}`)) // one byte too long
 	f.Add([]byte(`{"type":1,"line":"","x":[{"y":1,"\u0079":"\ud83d\ude00"}]}`))
 	var p Parser
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -105,6 +105,7 @@ func FuzzDirectoryHello(f *testing.F) {
 		f.Add(bytes.Clone(env.Line))
 	}
 	f.Add([]byte(`{"features":{"":true}}`))
+	f.Add(DirectoryHello{MOTD: strings.Repeat("x", MaxMOTD)}.AppendLine(nil))
 	f.Add([]byte(`{"x":` + strings.Repeat("[", MaxDepth+1)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		d, err := ParseDirectoryHello(line)

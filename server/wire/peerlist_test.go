@@ -97,6 +97,7 @@ func FuzzPeerlist(f *testing.F) {
 		f.Add(bytes.Clone(env.Line))
 	}
 	f.Add([]byte("a;[::1]:1,b;1.2.3.4:5222"))
+	f.Add([]byte(strings.Repeat("a;x;D,b;;DD,c;y;F:e+f+g,", 50)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		entries := ParsePeerlist(line)
 		if want := splitPeerlist(string(line)); !reflect.DeepEqual(entries, want) {
