@@ -224,6 +224,8 @@ func FuzzParseKey(f *testing.F) {
 		secret, public := v.files(f)
 		f.Add(secret, public, []byte(v.Hostname))
 		f.Add(secret, []byte{}, []byte{})
+		f.Add(secret, public, []byte(strings.ToUpper(v.Hostname)))
+		f.Add(secret, public, []byte(v.Hostname+"\n"))
 	}
 	for _, bit := range []int{0, 1, 2, 254, 255} { // those that are clamped
 		secret, public := keyVectors(f)[0].files(f)
