@@ -169,6 +169,8 @@ func FuzzConnection(f *testing.F) {
 	}
 	for _, m := range []rawMessage{
 		{wire.Pubmsg, nick + "!PUBLIC!sw0reloffer 0"}, {wire.Privmsg, nick + "!" + testNick(2) + "!fill"},
+		{wire.Pubmsg, testNick(3) + "!PUBLIC!orderbook"}, {wire.Privmsg, testNick(3) + "!" + testNick(2) + "!fill"},
+		{wire.Pubmsg, nick + "!!orderbook"}, {wire.Pubmsg, nick + "!" + testNick(2) + "!orderbook"},
 		{wire.GetPeerlist, ""}, {wire.Ping, ""}, {wire.Pong, ""}, {wire.Disconnect, ""}, {wire.NickProof, "{}"}, {wire.LocalDisconnect, "x"},
 	} {
 		b, err := wire.AppendEnvelope(nil, m.Type, []byte(m.Line))

@@ -256,6 +256,25 @@ func TestForgedSenderIsAViolation(t *testing.T) {
 	})
 }
 
+// TestAddresseeThatCannotBeIsAViolation: one that is not here is none.
+func TestAddresseeThatCannotBeIsAViolation(t *testing.T) {
+	inBubble(t, func(o *Options) { o.MaxViolations = 4 }, func(t *testing.T, s *Server) {
+		other := joinMem(t, s, testNick(1), wire.Location{})
+		c := joinMem(t, s, testNick(2), wire.Location{})
+		for range 10 {
+			c.send(wire.Privmsg, c.nick+"!"+testNick(3)+"!fill")
+		}
+		for _, to := range []string{"", wire.Public, "J5short"} {
+			c.send(wire.Privmsg, c.nick+"!"+to+"!fill")
+		}
+		c.send(wire.Pubmsg, c.nick+"!!orderbook")
+		c.wantConnected()
+		c.send(wire.Pubmsg, c.nick+"!"+other.nick+"!orderbook")
+		c.wantEnded(s, ClosedViolation)
+		other.wantLines()
+	})
+}
+
 func TestProbeAnswersCostNothing(t *testing.T) {
 	inBubble(t, func(o *Options) {
 		o.Rates.Private = Rate{PerSecond: 0.001, Burst: 1}
