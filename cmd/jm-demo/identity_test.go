@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -107,6 +108,14 @@ func FuzzPrivateMessageOpens(f *testing.F) {
 	id, err := newIdentity()
 	if err != nil {
 		f.Fatal(err)
+	}
+	for _, m := range vectors.Load[message](f, "messages.jsonl") {
+		var parser wire.Parser
+		env, err := parser.Parse(bytes.TrimSuffix(m.Wire(f), []byte("\r\n")))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.Clone(env.Line))
 	}
 	f.Add(id.private(id.nick, "pubkey", "ab"))
 	f.Add([]byte("J5!J5!fill a b c d"))

@@ -119,9 +119,13 @@ func TestCanonicalLocationsParseBackInAnyCase(t *testing.T) {
 func FuzzLocation(f *testing.F) {
 	type record struct {
 		Location string `json:"location"`
+		Host     string `json:"host"`
 	}
 	for _, r := range vectors.Load[record](f, "locations.jsonl") {
 		f.Add(r.Location)
+	}
+	for _, r := range vectors.Load[record](f, "onions.jsonl") {
+		f.Add(r.Host + ":5222")
 	}
 	for _, s := range []string{"127.0.0.1:1", "[::1]:65535", "a.b:80", "[::ffff:1.2.3.4]:1", "A:1"} {
 		f.Add(s)

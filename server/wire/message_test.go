@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -93,11 +92,8 @@ func TestOrderbookRequestsAreCountedAsAnyClientReadsThem(t *testing.T) {
 
 func FuzzSplitMessage(f *testing.F) {
 	for _, r := range vectors.Load[vectors.Record](f, "messages.jsonl") {
-		env, err := new(Parser).Parse(bytes.TrimRight(r.Wire(f), "\r\n"))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(bytes.Clone(env.Line))
+		_, line := envelopeOf(f, r)
+		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		m, err := SplitMessage(line)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"jm-directory-server/server/wire/vectors"
 )
 
 func TestOffersAndCancellationsOfABody(t *testing.T) {
@@ -55,6 +57,12 @@ func TestOfferTypesAreMetricLabels(t *testing.T) {
 }
 
 func FuzzNextOffer(f *testing.F) {
+	for _, r := range vectors.Load[vectors.Record](f, "messages.jsonl") {
+		_, line := envelopeOf(f, r)
+		if m, err := SplitMessage(line); err == nil {
+			f.Add(m.Body)
+		}
+	}
 	f.Add([]byte("cancel 0!sw0reloffer 1 27300 500000000 0 0.0002"))
 	f.Add([]byte("!cancel!xyzabsoffer 18446744073709551616"))
 	f.Fuzz(func(t *testing.T, body []byte) {

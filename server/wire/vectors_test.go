@@ -21,7 +21,7 @@ func counted(t *testing.T, file string, got, want int) {
 }
 
 // envelopeOf takes a record apart that holds exactly one legal line.
-func envelopeOf(t *testing.T, r vectors.Record) (Type, []byte) {
+func envelopeOf(t testing.TB, r vectors.Record) (Type, []byte) {
 	t.Helper()
 	raw := r.Wire(t)
 	line, n, err := CutLine(raw, 0)
