@@ -35,6 +35,7 @@ func TestEveryMistakeIsOneLineWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"wrong type", "\n[limits]\nmax_peers = \"many\"", []string{`config.toml:3: limits.max_peers: must be 1 to 1000000, got "many"`}},
 		{"out of range", "limits.max_peers = 0", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 0`}},
 		{"above an integer", "limits.max_peers = 9223372036854775807", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 9223372036854775807`}},
+		{"fraction for integer", "limits.max_peers = 1.5", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 1.5`}},
 		{"float for integer", "limits.max_peers = 2.0", []string{`config.toml:1: limits.max_peers: must be 1 to 1000000, got 2`}},
 		{"not a number", "limits.message_rate = nan", []string{`config.toml:1: limits.message_rate: must be 0 (no limit) to 1000000, got NaN`}},
 		{"wrong name", "network = \"main\"", []string{`config.toml:1: network: must be one of mainnet, testnet, signet, regtest, got "main"`}},
